@@ -1,0 +1,65 @@
+# Two commands set everything up on a fresh Linux machine with Python 3.11+, git and make:
+#   make up     the main job: a region, by a literal `pulumi up`, on the sandbox
+#   make test   what CI runs
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CACHE := $(or $(BASTIDE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/bastide)
+UV_VERSION := 0.13.8
+UV := $(CACHE)/uv-$(UV_VERSION)/bin/uv
+STAMP := .venv/.bastide-$(shell cat requirements.lock pyproject.toml | sha256sum | cut -c1-16)
+PYTHON := .venv/bin/python
+
+.PHONY: help up down env test lint format lock bench clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+$(UV):
+	@echo "==> uv $(UV_VERSION)"
+	@python3 -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"Bastide needs Python 3.11 or newer; python3 here is {v[0]}.{v[1]}")'
+	@mkdir -p $(CACHE)
+	@python3 -m venv $(CACHE)/uv-$(UV_VERSION).tmp
+	@$(CACHE)/uv-$(UV_VERSION).tmp/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@rm -rf $(CACHE)/uv-$(UV_VERSION) && mv $(CACHE)/uv-$(UV_VERSION).tmp $(CACHE)/uv-$(UV_VERSION)
+
+$(STAMP): $(UV)
+	@echo "==> Python packages (.venv)"
+	@$(UV) venv --quiet --allow-existing --python python3 .venv
+	@$(UV) pip sync --quiet --python $(PYTHON) --require-hashes requirements.lock
+	@$(UV) pip install --quiet --python $(PYTHON) --no-deps --editable .
+	@rm -f .venv/.bastide-* && touch $@
+
+up: $(STAMP) ## toolchain, sandbox, tiny model, and `pulumi up` of the sandbox region; again: nothing changes
+	@$(PYTHON) -m sandbox.make_up
+
+down: $(STAMP) ## ends the sandbox and every process of it
+	@.venv/bin/bastide sandbox down
+
+env: $(STAMP) ## exports for a shell: eval "$$(make -s env)"
+	@.venv/bin/bastide sandbox env
+
+test: $(STAMP) ## lint, types, and every test; what CI runs
+	@$(PYTHON) -m sandbox.toolchain
+	@$(MAKE) --no-print-directory lint
+	@$(PYTHON) -m pytest -n 2 --dist loadgroup
+
+lint: $(STAMP) ## ruff and mypy
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+
+format: $(STAMP) ## ruff's fixes and formatting
+	@.venv/bin/ruff check --fix .
+	@.venv/bin/ruff format .
+
+lock: $(UV) ## resolves requirements.lock anew from pyproject.toml
+	@$(UV) pip compile --quiet --universal --python-version 3.11 --group sandbox --group dev pyproject.toml \
+		--generate-hashes --no-emit-index-url --no-header --output-file requirements.lock
+
+bench: $(STAMP) ## the benchmarks' ratios
+	@$(PYTHON) benchmarks/preview.py
+
+clean: ## removes what was made inside the tree (not the cache, not the sandbox)
+	@rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

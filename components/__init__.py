@@ -1,0 +1,1 @@
+"""Pulumi components: each module turns settings into the resources of one part of a region."""

@@ -1,0 +1,1 @@
+"""Provider plugins of the sandbox, under the official names, spoken to by the real Pulumi engine."""
