@@ -1,0 +1,115 @@
+"""Names, labels and ARNs that more than one part relies on, all computed purely.
+
+Names that we choose are known before anything exists, so policies and a first preview can judge them. Each
+has the length limit of its service in mind: the longest is an engine's IAM role, and `MAX_*` below keep it
+within 64."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+MAX_NAME: Final = 12
+MAX_POOL: Final = 20
+MAX_ENGINE: Final = 20
+"""IAM role names take 64 characters (IAM quotas): 12 (name) + 1 + 7 (environment) + 1 + 14 (the longest
+region, `ap-southeast-1`) + 8 (`-engine-`) + 20 = 63."""
+
+GPU_RESOURCE: Final = "nvidia.com/gpu"
+"""The extended resource that NVIDIA's device plugin announces."""
+
+GPU_TAINT_KEY: Final = "nvidia.com/gpu"
+GPU_TAINT_VALUE: Final = "present"
+GPU_TAINT_EFFECT: Final = "NoSchedule"
+
+POOL_LABEL: Final = "bastide.dev/pool"
+"""Node label and selector: the name of the pool that a node belongs to."""
+ROLE_LABEL: Final = "bastide.dev/role"
+"""gateway, engine or monitoring: by it the network policies tell pods apart."""
+DATA_CLASS_LABEL: Final = "bastide.dev/data-class"
+
+SYSTEM_POOL: Final = "system"
+"""The system pool's name: no GPU pool may take it."""
+
+ROLE_GATEWAY: Final = "gateway"
+ROLE_ENGINE: Final = "engine"
+ROLE_MONITORING: Final = "monitoring"
+
+_NAMESPACES: Final = {
+    "system": "bastide-system",
+    "serving": "bastide-serving",
+    "gateway": "bastide-gateway",
+}
+
+
+def namespace(purpose: str) -> str:
+    """The namespace for `system` (node agents), `serving` (engines) or `gateway`; KeyError for any other."""
+    return _NAMESPACES[purpose]
+
+
+def prefix(name: str, environment: str, region: str) -> str:
+    """What every AWS name of one region's installation starts with. IAM and S3 names are global to an
+    account (S3's to the whole partition), so the region is part of it."""
+    return f"{name}-{environment}-{region}"
+
+
+def cluster(name: str, environment: str, region: str) -> str:
+    """The EKS cluster's name."""
+    return prefix(name, environment, region)
+
+
+def model_bucket(name: str, environment: str, region: str, account_id: str) -> str:
+    """The model bucket's name; the account id makes it unique in the partition. At most 55 of S3's 63
+    characters."""
+    return f"{prefix(name, environment, region)}-models-{account_id}"
+
+
+def model_prefix(name: str, version: str) -> str:
+    """Key prefix under which the one immutable version of a model lies, slash included."""
+    return f"models/{name}/{version}/"
+
+
+def engine_release(engine: str) -> str:
+    """Name of an engine's Helm release, of its Service and of its Deployment."""
+    return f"vllm-{engine}"
+
+
+def service_account(engine: str) -> str:
+    """Kubernetes service account of an engine; its Pod Identity is bound to this name."""
+    return engine_release(engine)
+
+
+def labels(
+    name: str, instance: str, component: str, *, role: str | None = None, managed_by: str = "pulumi"
+) -> dict[str, str]:
+    """The recommended Kubernetes labels, and `bastide.dev/role` where the object has one."""
+    found = {
+        "app.kubernetes.io/name": name,
+        "app.kubernetes.io/instance": instance,
+        "app.kubernetes.io/component": component,
+        "app.kubernetes.io/part-of": "bastide",
+        "app.kubernetes.io/managed-by": managed_by,
+    }
+    if role is not None:
+        found[ROLE_LABEL] = role
+    return found
+
+
+def arn(service: str, region: str, account_id: str, resource: str, partition: str = "aws") -> str:
+    """An ARN; region and account are empty strings for services whose ARNs have none."""
+    return f"arn:{partition}:{service}:{region}:{account_id}:{resource}"
+
+
+def role_arn(account_id: str, role: str) -> str:
+    """The ARN of an IAM role of this account."""
+    return arn("iam", "", account_id, f"role/{role}")
+
+
+def cluster_arn(region: str, account_id: str, cluster_name: str) -> str:
+    """The ARN of an EKS cluster."""
+    return arn("eks", region, account_id, f"cluster/{cluster_name}")
+
+
+def policy_document(*statements: dict[str, Any]) -> str:
+    """An IAM policy document as JSON with a stable key order, so that equal policies compare equal."""
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)}, sort_keys=True)

@@ -1,0 +1,113 @@
+"""What is wrong with a stack file, said all at once.
+
+Each problem has the path as it stands in the stack file, so that it can be found by searching for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic_core import ErrorDetails
+
+PROJECT = "bastide"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake: where (`pools[0].instanceType`) and what, why and what to do."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{PROJECT}:{self.path}: {self.message}"
+
+
+class SettingsError(Exception):
+    """The stack file cannot be used; `problems` lists every mistake and the text prints them all."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = list(problems)
+        count = len(self.problems)
+        noun = "mistake" if count == 1 else "mistakes"
+        lines = "\n".join(f"  {number}. {problem}" for number, problem in enumerate(self.problems, 1))
+        super().__init__(f"the stack's settings have {count} {noun}; nothing was registered:\n{lines}")
+
+
+def path_of(location: Sequence[str | int]) -> str:
+    """`("pools", 0, "instanceType")` as `pools[0].instanceType`."""
+    text = ""
+    for part in location:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        else:
+            text += f".{part}" if text else part
+    return text
+
+
+def choices(given: object, allowed: Iterable[str]) -> str:
+    """`; allowed: a, b` with the nearest one suggested first when there is one."""
+    names = list(allowed)
+    near = get_close_matches(str(given), names, n=1)
+    hint = f"; did you mean {near[0]!r}" if near else ""
+    return f"{hint}; allowed: {', '.join(names) or 'none yet'}"
+
+
+def _model_at(model: type[BaseModel], location: Sequence[str | int]) -> tuple[type[BaseModel], str]:
+    """The model in which a location ends, and the description of its last field ('' when there is none)."""
+    current, description = model, ""
+    for part in location:
+        if isinstance(part, int):
+            continue
+        field = next(
+            (info for name, info in current.model_fields.items() if part in (info.alias, name)), None
+        )
+        if field is None:
+            return current, ""
+        description = field.description or ""
+        inner = _nested(field.annotation)
+        if inner is not None:
+            current = inner
+    return current, description
+
+
+def _nested(annotation: Any) -> type[BaseModel] | None:
+    """The model inside an annotation such as `Model`, `Model | None` or `tuple[Model, ...]`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        found = _nested(argument)
+        if found is not None:
+            return found
+    return None
+
+
+def from_pydantic(model: type[BaseModel], error: ErrorDetails, at: Sequence[str | int]) -> Problem:
+    """One of pydantic's errors in our words: what was given, what is allowed, what the setting is."""
+    location = error["loc"]
+    owner, description = _model_at(model, location)
+    summary = " ".join(description.split()).rstrip(".")
+    meaning = f" (this setting: {summary})" if summary else ""
+    path = path_of([*at, *location])
+    given = error["input"]
+    match error["type"]:
+        case "missing":
+            return Problem(path, f"is required and was not given{meaning}; add it")
+        case "extra_forbidden":
+            known = [info.alias or name for name, info in owner.model_fields.items()]
+            return Problem(
+                path,
+                f"there is no setting of this name{choices(location[-1], known)}; remove or rename it",
+            )
+        case "value_error":
+            reason = error["ctx"]["error"]
+            return Problem(path, f"{given!r} {reason}")
+        case "model_type" | "dict_type":
+            return Problem(path, f"{given!r} is not a mapping of settings{meaning}")
+        case _:
+            expected = error["msg"][0].lower() + error["msg"][1:]
+            return Problem(path, f"{given!r} is refused: {expected}{meaning}")

@@ -1,0 +1,159 @@
+"""From a stack file's raw values to settings, or to the list of all its mistakes.
+
+Pydantic reports what is wrong inside each value. The checks across values (`checks`) must run even then, so
+what is usable is salvaged first: mistaken fields are left out, and a check that needs one of them is
+skipped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from bastide.settings.checks import problems_across
+from bastide.settings.errors import PROJECT, Problem, SettingsError, from_pydantic
+from bastide.settings.root import Settings
+
+
+def load(raw: Mapping[str, Any]) -> Settings:
+    """See `Settings.load`."""
+    try:
+        settings = Settings.model_validate(dict(raw), by_alias=True, by_name=False)
+    except ValidationError as error:
+        problems = [from_pydantic(Settings, each, ()) for each in error.errors() if not _echo(each)]
+        problems += problems_across(_salvage(Settings, raw))
+        raise SettingsError(problems) from None
+    problems = problems_across(settings)
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def _echo(error: ErrorDetails) -> bool:
+    """Whether the list is too short only because pydantic left out items whose own mistakes are reported."""
+    return error["type"] == "too_short" and len(error["input"]) >= error["ctx"]["min_length"]
+
+
+def refuse_unresolved(settings: Settings) -> None:
+    """Raises SettingsError when a stack of a real account still has an `unresolved` digest or version."""
+    if settings.sandbox:
+        return
+    problems = [
+        Problem(
+            path,
+            "'unresolved' is refused outside a sandbox: what runs must be pinned; "
+            + (
+                "give the digest that the registry has for this tag (`docker buildx imagetools inspect "
+                "REPOSITORY:TAG` prints it)"
+                if path.startswith("images.")
+                else "give the version (`aws eks describe-addon-versions --addon-name NAME "
+                f"--kubernetes-version {settings.cluster.kubernetes_version}` lists them)"
+            ),
+        )
+        for path in settings.unresolved()
+    ]
+    if problems:
+        raise SettingsError(problems)
+
+
+def decode(config: Mapping[str, str]) -> dict[str, Any]:
+    """Raw values from Pulumi's flat configuration, in which everything structured is JSON in a string. Keys
+    of other namespaces are left out."""
+    found = {}
+    fields = {info.alias or name: info for name, info in Settings.model_fields.items()}
+    for full_key, value in config.items():
+        namespace, _, key = full_key.partition(":")
+        if namespace != PROJECT:
+            continue
+        field = fields.get(key)
+        found[key] = value if field is None or _is_text(field) else _json_or_text(value)
+    return found
+
+
+def read_stack_file(path: Path) -> dict[str, Any]:
+    """Raw values of a stack file, without Pulumi. Raises SettingsError when it cannot be read or is no
+    mapping."""
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise SettingsError([Problem("", f"cannot read {path.name}: {error}")]) from None
+    config = content.get("config") if isinstance(content, dict) else None
+    if not isinstance(config, dict):
+        raise SettingsError(
+            [Problem("", f"{path.name} has no `config:` mapping; a stack file has its settings there")]
+        )
+    lead = f"{PROJECT}:"
+    return {key[len(lead) :]: value for key, value in config.items() if str(key).startswith(lead)}
+
+
+def _is_text(field: FieldInfo) -> bool:
+    return isinstance(field.annotation, type) and issubclass(field.annotation, str)
+
+
+def _json_or_text(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _salvage(model: type[BaseModel], raw: object) -> Any:
+    """An instance that has only the fields that are right; raises ValidationError when `raw` is no
+    mapping."""
+    if not isinstance(raw, Mapping):
+        raise _Mistaken
+    values: dict[str, Any] = {}
+    mistaken = []
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        if key not in raw:
+            if field.is_required():
+                mistaken.append(name)
+            continue
+        try:
+            values[name] = _salvage_value(field, raw[key])
+        except (_Mistaken, ValidationError):
+            mistaken.append(name)
+    instance = model.model_construct(**values)
+    for name in mistaken:
+        # model_construct fills in defaults, which would make a check judge what was not written.
+        instance.__dict__.pop(name, None)
+    return instance
+
+
+class _Mistaken(Exception):  # noqa: N818 - a signal inside this module, not an error that anybody sees
+    """This value cannot be used at all."""
+
+
+def _salvage_value(field: FieldInfo, raw: object) -> Any:
+    annotation: Any = field.annotation
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return _salvage(annotation, raw)
+    item = _model_in_tuple(annotation)
+    if item is not None:
+        if not isinstance(raw, list):
+            raise _Mistaken
+        return tuple(_salvage_item(item, each) for each in raw)
+    typed: Any = Annotated[(annotation, *field.metadata)] if field.metadata else annotation
+    adapter: TypeAdapter[Any] = TypeAdapter(typed)
+    return adapter.validate_python(raw)
+
+
+def _salvage_item(model: type[BaseModel], raw: object) -> Any:
+    """An item that is no mapping keeps its place, so that the others keep their numbers; all of it is
+    unusable."""
+    return _salvage(model, raw if isinstance(raw, Mapping) else {})
+
+
+def _model_in_tuple(annotation: Any) -> type[BaseModel] | None:
+    if get_origin(annotation) in (Union, UnionType) or get_origin(annotation) is not tuple:
+        return None
+    first = get_args(annotation)[0]
+    return first if isinstance(first, type) and issubclass(first, BaseModel) else None

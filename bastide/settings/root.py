@@ -1,0 +1,149 @@
+"""All settings of a stack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from bastide import names, network_plan
+from bastide.settings.base import UNRESOLVED, AccountId, Region, Strict, label
+from bastide.settings.cluster import ClusterSettings
+from bastide.settings.images import ImagesSettings
+from bastide.settings.models import EngineSettings, ModelSettings, ModelStoreSettings
+from bastide.settings.network import NetworkSettings
+from bastide.settings.pools import PoolSettings, SystemPoolSettings
+
+
+class Environment(StrEnum):
+    """What a stack is for. It decides which shortcuts are allowed, never how things are built."""
+
+    SANDBOX = "sandbox"
+    """The local world. The only one in which unresolved digests and versions are accepted."""
+    DEV = "dev"
+    """A real account without data worth keeping: `protection` may be off."""
+    STAGING = "staging"
+    PROD = "prod"
+
+
+class Settings(Strict):
+    """A stack's settings, checked as a whole. Make one by `Settings.load`: it reports every mistake at
+    once."""
+
+    environment: Environment
+    """What the stack is for: sandbox, dev, staging or prod."""
+
+    region: Region
+    """AWS region."""
+
+    account_id: AccountId
+    """AWS account; the provider refuses any other."""
+
+    network: NetworkSettings
+    """The VPC."""
+
+    cluster: ClusterSettings
+    """The EKS cluster."""
+
+    pools: tuple[PoolSettings, ...] = ()
+    """Pools of GPU nodes."""
+
+    models: tuple[ModelSettings, ...] = ()
+    """Models that engines serve."""
+
+    engines: tuple[EngineSettings, ...] = ()
+    """vLLM deployments."""
+
+    name: Annotated[str, label(names.MAX_NAME)] = "bastide"
+    """First part of every AWS name; change it to have two installations in one account and region."""
+
+    protection: bool = True
+    """Whether keys, bucket and cluster are protected against deletion. Off is for sandbox and dev only."""
+
+    system_pool: SystemPoolSettings = SystemPoolSettings()
+    """Nodes for everything that is not an engine."""
+
+    model_store: ModelStoreSettings = ModelStoreSettings()
+    """The model bucket."""
+
+    images: ImagesSettings = ImagesSettings()
+    """Container images."""
+
+    tags: dict[str, str] = {}
+    """Tags for every AWS resource, besides the kit's own."""
+
+    rollout_timeout_seconds: int = Field(1800, ge=30, le=7200)
+    """Seconds to wait for a release's pods. 1,800 allows for a node, an image of 9 GB, 141 GB of weights
+    from S3 and the compilation of kernels."""
+
+    @classmethod
+    def load(cls, raw: Mapping[str, Any]) -> Settings:
+        """Settings from a stack file's `bastide:` keys (given without that prefix). Raises SettingsError
+        with every mistake, each with its path."""
+        from bastide.settings.load import load
+
+        return load(raw)
+
+    @classmethod
+    def json_schema(cls) -> dict[str, Any]:
+        """JSON Schema of the stack file's `bastide:` keys, for editors and docs."""
+        return cls.model_json_schema(by_alias=True)
+
+    @property
+    def sandbox(self) -> bool:
+        """Whether the stack is for the local world."""
+        return self.environment is Environment.SANDBOX
+
+    @property
+    def prefix(self) -> str:
+        """What every AWS name starts with."""
+        return names.prefix(self.name, self.environment, self.region)
+
+    @property
+    def cluster_name(self) -> str:
+        """The EKS cluster's name."""
+        return names.cluster(self.name, self.environment, self.region)
+
+    @property
+    def model_bucket(self) -> str:
+        """The model bucket's name."""
+        return names.model_bucket(self.name, self.environment, self.region, self.account_id)
+
+    @property
+    def all_tags(self) -> dict[str, str]:
+        """Tags for every AWS resource: the kit's own and the stack's."""
+        return {
+            "bastide:name": self.name,
+            "bastide:environment": str(self.environment),
+            "bastide:managed-by": "pulumi",
+            **self.tags,
+        }
+
+    def subnets(self) -> list[network_plan.ZonePlan]:
+        """The blocks of each zone's subnets."""
+        net = self.network
+        return network_plan.plan(net.cidr, list(net.zones), net.private_prefix, net.public_prefix)
+
+    def model(self, name: str) -> ModelSettings:
+        """The model of that name; the loader made sure that each engine's exists."""
+        return next(each for each in self.models if each.name == name)
+
+    def pool(self, name: str) -> PoolSettings:
+        """The pool of that name; the loader made sure that each engine's exists."""
+        return next(each for each in self.pools if each.name == name)
+
+    def unresolved(self) -> list[str]:
+        """Paths of the digests and versions that are still `unresolved`."""
+        images = [
+            f"images.{info.alias}.digest"
+            for field, info in ImagesSettings.model_fields.items()
+            if getattr(self.images, field).digest == UNRESOLVED
+        ]
+        addons = [
+            f"cluster.addons.{info.alias}"
+            for field, info in type(self.cluster.addons).model_fields.items()
+            if getattr(self.cluster.addons, field) == UNRESOLVED
+        ]
+        return images + addons
