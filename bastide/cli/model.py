@@ -1,0 +1,134 @@
+"""`bastide model make-tiny | publish | verify`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from bastide.models.errors import ModelError
+from bastide.models.make_tiny import make_tiny
+from bastide.models.manifest import Manifest, scan
+from bastide.settings.base import Version
+from bastide.settings.models import ModelName
+
+_URL = re.compile(r"s3://(?P<bucket>[^/]+)/(?P<prefix>models/[^/]+/[^/]+)/?")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `bastide model`."""
+    actions = parser.add_subparsers(dest="action", required=True)
+    tiny = actions.add_parser("make-tiny", help="write a small real model with random weights")
+    tiny.add_argument("folder", metavar="DIR", type=Path, help="an empty or a new folder")
+    put = actions.add_parser("publish", help="publish a model's folder as one version that never changes")
+    put.add_argument("folder", metavar="DIR", type=Path, help="the folder with config.json and the weights")
+    put.add_argument("--name", required=True, help="name by which engines and clients ask for it")
+    put.add_argument("--version", required=True, help="MAJOR.MINOR.PATCH")
+    put.add_argument("--bucket", help="the model bucket; default: that of --stack")
+    put.add_argument("--region", help="the bucket's region; default: the stack's, else AWS's")
+    put.add_argument("--stack", help="stack whose model bucket is meant, as in stacks/Pulumi.STACK.yaml")
+    put.add_argument("--licence", default="", help="the model's licence, kept in the manifest")
+    put.add_argument("--source", default="", help="where the model came from, kept in the manifest")
+    check = actions.add_parser("verify", help="check a folder, or every byte of a published version")
+    check.add_argument("target", metavar="DIR|s3://BUCKET/models/NAME/VERSION")
+    check.add_argument("--region", help="the bucket's region; default: AWS's own settings")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs `bastide model`; returns the exit status."""
+    try:
+        if arguments.action == "make-tiny":
+            _make_tiny(arguments.folder)
+        elif arguments.action == "publish":
+            _publish(arguments)
+        else:
+            _verify(arguments.target, arguments.region)
+    except ModelError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"error: {error.filename or 'a file'} cannot be read: {error.strerror}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _make_tiny(folder: Path) -> None:
+    files = make_tiny(folder)
+    total = sum(each.stat().st_size for each in files)
+    print(f"{folder}: a Qwen2 model of {len(files)} files, {total:,} bytes")
+
+
+def _publish(arguments: argparse.Namespace) -> None:
+    from bastide.models.publish import publish
+
+    _check("--name", ModelName, arguments.name)
+    _check("--version", Version, arguments.version)
+    bucket, region = _store(arguments)
+    manifest = scan(arguments.folder, arguments.name, arguments.version, arguments.licence, arguments.source)
+    done = publish(s3_client(region), bucket, arguments.folder, manifest, lambda line: print(f"  {line}"))
+    if done.already:
+        print(f"{done.url} is already published, nothing to do")
+    else:
+        print(f"{done.url} published: {len(manifest.files)} files, {manifest.total:,} bytes")
+    _print_digest(manifest)
+
+
+def _verify(target: str, region: str | None) -> None:
+    from bastide.models.publish import verify
+
+    if not target.startswith("s3://"):
+        manifest = scan(Path(target), "", "", "", "")
+        print(f"{target} can be published: {len(manifest.files)} files, {manifest.total:,} bytes")
+    else:
+        found = _URL.fullmatch(target)
+        if found is None:
+            raise ModelError(f"{target!r} is no published version: give s3://BUCKET/models/NAME/VERSION")
+        manifest = verify(
+            s3_client(region), found["bucket"], found["prefix"] + "/", lambda line: print(f"  {line}")
+        )
+        print(f"{target} is whole: {len(manifest.files)} files, {manifest.total:,} bytes")
+    _print_digest(manifest)
+
+
+def _print_digest(manifest: Manifest) -> None:
+    print(f'its digest, for the stack file\'s model:\n  sha256: "{manifest.digest}"')
+
+
+def _check(option: str, kind: Any, value: str) -> None:
+    """The same rules as the stack file's, which must be able to name what is published."""
+    try:
+        TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        reason = error.errors()[0].get("ctx", {}).get("error", error.errors()[0]["msg"])
+        raise ModelError(f"{option} {value!r} {reason}") from None
+
+
+def _store(arguments: argparse.Namespace) -> tuple[str, str | None]:
+    """Bucket and region: what was given, else the stack's."""
+    if arguments.stack:
+        from bastide.settings import Settings, SettingsError, read_stack_file
+
+        path = Path("stacks") / f"Pulumi.{arguments.stack}.yaml"
+        try:
+            settings = Settings.load(read_stack_file(path))
+        except SettingsError as error:
+            raise ModelError(f"no model bucket for stack {arguments.stack!r}: {error}") from None
+        return arguments.bucket or settings.model_bucket, arguments.region or settings.region
+    if not arguments.bucket:
+        raise ModelError("where to? give --bucket BUCKET, or --stack STACK to mean that stack's model bucket")
+    return arguments.bucket, arguments.region
+
+
+def s3_client(region: str | None) -> Any:
+    """A client by AWS's own settings (profile, environment, AWS_ENDPOINT_URL)."""
+    import boto3
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        return boto3.session.Session(region_name=region).client("s3")
+    except BotoCoreError as error:
+        raise ModelError(f"AWS's settings cannot be used: {error}") from None
