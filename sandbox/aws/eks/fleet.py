@@ -1,0 +1,176 @@
+"""A node group's instances: what its Auto Scaling group does on AWS, on moto's EC2."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from typing import Any
+
+from sandbox.aws import catalogue, identity
+from sandbox.aws.eks import network
+from sandbox.aws.eks import nodegroup_rules as rules
+from sandbox.aws.eks.store import Cluster, NodeGroup
+from sandbox.state import ACCOUNT_ID
+
+IMAGE = "ami-ekslinux"
+"""moto's own stand-in for the EKS AMI, for a template that names none; no real image has this id."""
+
+
+def create_profile(group: NodeGroup) -> None:
+    """EKS puts the node role into an instance profile, which keeps the role from being deleted meanwhile."""
+    iam = _iam()
+    iam.create_instance_profile(_profile(group), "/", [])
+    iam.add_role_to_instance_profile(_profile(group), group.request["nodeRole"].rpartition("/")[2])
+
+
+def delete_profile(group: NodeGroup) -> None:
+    """Takes the profile away with the group."""
+    _iam().delete_instance_profile(_profile(group), ignore_attached_roles=True)
+
+
+def _iam() -> Any:
+    from moto.iam.models import iam_backends
+
+    return iam_backends[ACCOUNT_ID][identity.PARTITION]
+
+
+def _profile(group: NodeGroup) -> str:
+    return f"eks-{group.arn.rpartition('/')[2]}"
+
+
+def instances(cluster: Cluster, group: NodeGroup) -> list[Any]:
+    """The group's live EC2 instances in the order in which they were launched; forgets those that ended."""
+    if not group.instances:
+        return []
+    wanted = set(group.instances)
+    live = {
+        i.id: i
+        for i in network.ec2(cluster.region).all_instances()
+        if i.id in wanted and i.state == "running"
+    }
+    for gone in wanted - set(live):
+        del group.instances[gone]
+        group.joined.discard(gone)
+    return [live[i] for i in group.instances]
+
+
+def launch(cluster: Cluster, group: NodeGroup, count: int) -> str | None:
+    """Launches up to `count` instances of the present generation; gives AWS's reason for the first that failed."""
+    for _ in range(count):
+        reason = _launch_one(cluster, group)
+        if reason is not None:
+            return reason
+    return None
+
+
+def _launch_one(cluster: Cluster, group: NodeGroup) -> str | None:
+    from moto.core.exceptions import ServiceException
+
+    live = instances(cluster, group)
+    subnets = network.subnets(cluster.region, group.request["subnets"])
+    crowd = Counter(instance.subnet_id for instance in live)
+    reason = None
+    for instance_type in group.instance_types:
+        offered = catalogue.zones(cluster.region, instance_type)
+        fitting = [s for s in subnets if s.availability_zone in offered]
+        if not fitting:
+            zones = ", ".join(sorted({s.availability_zone for s in subnets}))
+            reason = (
+                f"Your requested instance type ({instance_type}) is not supported in your requested Availability "
+                f"Zone ({zones}). Launching EC2 instance failed."
+            )
+            continue
+        subnet = min(fitting, key=lambda s: (crowd[s.id], group.request["subnets"].index(s.id)))
+        try:
+            made = _run(cluster, group, instance_type, subnet)
+        except ServiceException as error:
+            noun = "Spot" if group.request.get("capacityType") == "SPOT" else "On-Demand"
+            reason = f"Could not launch {noun} Instances. {error.code} - {error.message} Launching EC2 instance failed."
+            continue
+        group.instances[made.id] = group.generation
+        return None
+    return reason
+
+
+def _run(cluster: Cluster, group: NodeGroup, instance_type: str, subnet: Any) -> Any:
+    data = (
+        rules.template_of(cluster.region, {"id": group.template["id"], "version": group.template["version"]})[
+            1
+        ]
+        if group.template
+        else {}
+    )
+    groups = list(data.get("SecurityGroupIds") or []) or list(
+        itertools.chain.from_iterable(
+            interface.get("Groups") or [] for interface in data.get("NetworkInterfaces") or []
+        )
+    )
+    extra: dict[str, Any] = {}
+    if group.template:
+        extra["launch_template"] = {
+            "LaunchTemplateId": group.template["id"],
+            "Version": group.template["version"],
+        }
+    if not data.get("BlockDeviceMappings"):
+        size = group.request.get("diskSize") or rules.DEFAULT_DISK_GIB
+        extra["block_device_mappings"] = [
+            {
+                "DeviceName": "/dev/xvda",
+                "Ebs": {
+                    "VolumeSize": size,
+                    "VolumeType": "gp3",
+                    "Encrypted": False,
+                    "DeleteOnTermination": True,
+                },
+            }
+        ]
+    if group.request.get("capacityType") == "SPOT":
+        extra["instance_market_options"] = "spot"
+    backend = network.ec2(cluster.region)
+    made = backend.run_instances(
+        data.get("ImageId") or IMAGE,
+        1,
+        data.get("UserData"),
+        [],
+        instance_type=instance_type,
+        is_instance_type_default=False,
+        region_name=cluster.region,
+        subnet_id=subnet.id,
+        security_group_ids=groups or [cluster.vpc_config["clusterSecurityGroupId"]],
+        associate_public_ip=None,
+        tags={
+            "instance": {
+                "eks:cluster-name": cluster.name,
+                "eks:nodegroup-name": group.name,
+                f"kubernetes.io/cluster/{cluster.name}": "owned",
+                "aws:autoscaling:groupName": group.asg,
+            }
+        },
+        **extra,
+    ).instances[0]
+    backend.associate_iam_instance_profile(instance_id=made.id, iam_instance_profile_name=_profile(group))
+    return made
+
+
+def terminate(cluster: Cluster, group: NodeGroup, ids: list[str]) -> None:
+    """Ends instances and forgets them."""
+    if ids:
+        network.ec2(cluster.region).terminate_instances(ids)
+    for instance_id in ids:
+        group.instances.pop(instance_id, None)
+        group.joined.discard(instance_id)
+
+
+def surplus(cluster: Cluster, group: NodeGroup, count: int) -> list[str]:
+    """Which `count` to end on scale-in: from the fullest subnet, of the oldest generation, the oldest first.
+
+    That is the default termination policy of Auto Scaling: zones are balanced first, then the oldest template.
+    """
+    live = instances(cluster, group)
+    chosen: list[str] = []
+    for _ in range(min(count, len(live))):
+        crowd = Counter(i.subnet_id for i in live)
+        victim = max(live, key=lambda i: (crowd[i.subnet_id], -group.instances[i.id], -live.index(i)))
+        live.remove(victim)
+        chosen.append(victim.id)
+    return chosen

@@ -1,0 +1,174 @@
+"""How clusters, node groups and add-ons move from one status to the next. `advance` is called every tick."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from sandbox.aws.eks import fleet, network
+from sandbox.aws.eks.store import Addon, Cluster, NodeGroup, Store, Update
+from sandbox.aws.eks.tables import ADDONS
+from sandbox.aws.settings import Settings
+
+
+def advance(store: Store, settings: Settings) -> None:
+    """One step for everything that is under way."""
+    for cluster in list(store.clusters.values()):
+        _advance_cluster(store, cluster, settings)
+
+
+def _advance_cluster(store: Store, cluster: Cluster, settings: Settings) -> None:
+    if cluster.status == "CREATING" and settings.self_sufficient:
+        ready(cluster, f"https://{cluster.oidc_id}.gr7.{cluster.region}.eks.amazonaws.com", "c2FuZGJveA==")
+    elif cluster.status == "DELETING" and settings.self_sufficient:
+        remove(store, cluster)
+        return
+    elif cluster.status == "UPDATING":
+        cluster.status = "ACTIVE"
+        for update in cluster.updates.values():
+            if update.nodegroup is None and update.addon is None and update.status == "InProgress":
+                update.status = "Successful"
+    for group in list(cluster.nodegroups.values()):
+        _advance_group(cluster, group, settings)
+    for addon in list(cluster.addons.values()):
+        _advance_addon(cluster, addon, settings)
+
+
+def ready(cluster: Cluster, endpoint: str, ca: str) -> None:
+    """The control plane answers at `endpoint`; `ca` is base64 of its certificate authority."""
+    cluster.endpoint, cluster.ca = endpoint, ca
+    if cluster.status == "CREATING":
+        cluster.status = "ACTIVE"
+
+
+def remove(store: Store, cluster: Cluster) -> None:
+    """The control plane is gone: so are the cluster and what it put into the VPC."""
+    network.detach(cluster.region, cluster.vpc_config["clusterSecurityGroupId"], cluster.interfaces)
+    store.clusters.pop((cluster.region, cluster.name), None)
+
+
+def _issue(code: str, message: str, resources: list[str]) -> dict[str, Any]:
+    return {"code": code, "message": message, "resourceIds": resources}
+
+
+def _advance_group(cluster: Cluster, group: NodeGroup, settings: Settings) -> None:
+    live = [instance.id for instance in fleet.instances(cluster, group)]
+    if group.status == "DELETING":
+        fleet.terminate(cluster, group, live)
+        fleet.delete_profile(group)
+        del cluster.nodegroups[group.name]
+        return
+    if group.update is not None and group.update.kind == "VersionUpdate":
+        _roll(cluster, group, live, settings)
+        return
+    wanted = group.scaling["desiredSize"]
+    reason = fleet.launch(cluster, group, wanted - len(live)) if len(live) < wanted else None
+    if len(live) > wanted:
+        fleet.terminate(cluster, group, fleet.surplus(cluster, group, len(live) - wanted))
+    if settings.self_sufficient:
+        group.joined |= set(group.instances)
+    _settle(group, wanted, reason, settings)
+
+
+def _settle(group: NodeGroup, wanted: int, reason: str | None, settings: Settings) -> None:
+    unjoined = sorted(set(group.instances) - group.joined)
+    waited = time.monotonic() - group.since
+    issues = [_issue("AsgInstanceLaunchFailures", reason, [group.asg])] if reason else []
+    healthy = not reason and len(group.instances) == wanted and not unjoined
+    if group.status == "CREATING":
+        if healthy:
+            group.status, group.issues = "ACTIVE", []
+        elif reason and waited > settings.launch_patience:
+            group.status, group.issues = "CREATE_FAILED", issues
+        elif unjoined and waited > settings.join_patience:
+            missing = _issue(
+                "NodeCreationFailure", "Instances failed to join the kubernetes cluster", unjoined
+            )
+            group.status, group.issues = "CREATE_FAILED", [*issues, missing]
+    elif group.status == "UPDATING":
+        # EKS ends a configuration update when the Auto Scaling group has the new numbers, not when nodes are there.
+        _finish(group, "Successful", [])
+        group.status, group.issues = ("DEGRADED", issues) if reason else ("ACTIVE", [])
+    elif group.status in ("ACTIVE", "DEGRADED"):
+        group.status, group.issues = ("DEGRADED", issues) if reason else ("ACTIVE", [])
+
+
+def _finish(group: NodeGroup, status: str, errors: list[dict[str, Any]]) -> None:
+    if group.update is not None:
+        group.update.status, group.update.errors = status, errors
+    group.update, group.before = None, None
+
+
+def _roll(cluster: Cluster, group: NodeGroup, live: list[str], settings: Settings) -> None:
+    """One step of a rollout: by default new instances come before old ones go, with MINIMAL after."""
+    wanted = group.scaling["desiredSize"]
+    stale = [i for i in live if group.instances[i] != group.generation]
+    fresh = [i for i in live if group.instances[i] == group.generation]
+    if settings.self_sufficient:
+        group.joined |= set(fresh)
+    joined = all(i in group.joined for i in fresh)
+    if not stale and joined and len(fresh) >= wanted:
+        _finish(group, "Successful", [])
+        group.status, group.issues = "ACTIVE", []
+        return
+    step = min(_at_once(group, wanted), max(len(stale), wanted - len(fresh)))
+    minimal = group.update_config.get("updateStrategy") == "MINIMAL"
+    reason = None
+    if not joined:
+        pass
+    elif minimal and len(live) >= wanted and stale:
+        fleet.terminate(cluster, group, stale[:step])
+    elif len(live) < wanted + (0 if minimal else step) and len(fresh) < wanted:
+        reason = fleet.launch(cluster, group, min(step, wanted - len(fresh)))
+    elif stale:
+        fleet.terminate(cluster, group, stale[: max(1, len(live) - wanted)])
+    if reason is None and joined:
+        group.since = time.monotonic()
+        return
+    patience = settings.launch_patience if reason else settings.join_patience
+    if time.monotonic() - group.since > patience:
+        _fail_rollout(cluster, group, fresh, reason)
+
+
+def _at_once(group: NodeGroup, wanted: int) -> int:
+    percentage = group.update_config.get("maxUnavailablePercentage")
+    if percentage:
+        return max(1, wanted * int(percentage) // 100)
+    return int(group.update_config.get("maxUnavailable", 1))
+
+
+def _fail_rollout(cluster: Cluster, group: NodeGroup, fresh: list[str], reason: str | None) -> None:
+    """EKS gives up: the update fails and the group is what it was before."""
+    code = "AsgInstanceLaunchFailures" if reason else "NodeCreationFailure"
+    message = (
+        reason
+        or "Couldn't proceed with upgrade process as new nodes are not joining node group " + group.name
+    )
+    fleet.terminate(cluster, group, fresh)
+    before = group.before or {}
+    for name, value in before.items():
+        setattr(group, name, value)
+    failed = {"errorCode": code, "errorMessage": message, "resourceIds": [group.asg]}
+    _finish(group, "Failed", [failed])
+    group.status, group.issues = "ACTIVE", []
+
+
+def _advance_addon(cluster: Cluster, addon: Addon, settings: Settings) -> None:
+    if addon.status == "DELETING":
+        del cluster.addons[addon.name]
+        return
+    if cluster.status not in ("ACTIVE", "UPDATING"):
+        return
+    has_node = any(group.joined for group in cluster.nodegroups.values())
+    if has_node or not ADDONS[addon.name].needs_nodes:
+        addon.status, addon.issues = "ACTIVE", []
+        _end_addon_update(addon.update)
+        addon.update = None
+    elif addon.status != "DEGRADED" and time.monotonic() - addon.since > settings.addon_patience:
+        message = "The add-on is unhealthy because it doesn't have the desired number of replicas."
+        addon.status, addon.issues = "DEGRADED", [_issue("InsufficientNumberOfReplicas", message, [])]
+
+
+def _end_addon_update(update: Update | None) -> None:
+    if update is not None:
+        update.status = "Successful"
