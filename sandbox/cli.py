@@ -1,0 +1,194 @@
+"""The local world: real judges on an emulated AWS (docs/sandbox.md says which is which)."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+import requests
+
+from sandbox.aws.client import Aws, AwsError
+from sandbox.cli_status import print_status
+from sandbox.daemon import lifecycle
+from sandbox.daemon.child import ChildError
+from sandbox.state import NoWorldError, World, home
+
+_RESET_WITHIN: Final = 30.0
+"""Seconds until the control planes of a reset world must have ended; they take 2 to 3."""
+
+
+class UsageError(Exception):
+    """The command was wrongly used; the text says what is allowed."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `bastide sandbox`."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    actions.add_parser("up", help="start the world; one that runs is left as it is")
+    actions.add_parser("down", help="end every process of it; the world and its stacks' state are gone then")
+    actions.add_parser("status", help="what runs, what is real, what is emulated, faults")
+    actions.add_parser("reset", help="empty the world: no cluster, no bucket, no fault; the processes stay")
+    logs = actions.add_parser("logs", help="list the logs, or print one")
+    logs.add_argument("part", nargs="?", help="a part's name, or the end of it, as `logs` lists them")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on printing what comes")
+    actions.add_parser("env", help='exports for a shell: eval "$(bastide sandbox env)"')
+    execute = actions.add_parser("exec", help="run a command with that environment: exec -- CMD ...")
+    execute.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD")
+    _add_faults(actions.add_parser("fault", help="make AWS short of instances, or answer with errors"))
+
+
+def _add_faults(parser: argparse.ArgumentParser) -> None:
+    kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
+    capacity = kinds.add_parser(
+        "capacity", help="how many instances of a family or type AWS has: capacity p5=2"
+    )
+    capacity.add_argument("limits", nargs="+", metavar="FAMILY=COUNT")
+    api = kinds.add_parser(
+        "api", help="answer an operation with an error: api eks.CreateNodegroup --code ..."
+    )
+    api.add_argument("operation", metavar="SERVICE.OPERATION")
+    api.add_argument("--code", required=True, help="AWS's error code, for example ThrottlingException")
+    api.add_argument("--message", help="the error's text")
+    api.add_argument("--status", type=int, help="HTTP status, 400 to 599 (default: 500)")
+    api.add_argument("--times", type=int, help="how many calls (default: until `fault clear`)")
+    kinds.add_parser("clear", help="lift all faults")
+    kinds.add_parser("show", help="the faults in force")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs `bastide sandbox`; returns the exit status."""
+    if not sys.platform.startswith("linux"):
+        print(
+            "error: the sandbox needs Linux: prctl and /proc tie its processes together",
+            file=sys.stderr,
+        )
+        return 2
+    try:
+        return _run(arguments)
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except (NoWorldError, ChildError, AwsError, lifecycle.WorldError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except requests.RequestException as error:
+        print(
+            f"error: the world does not answer ({type(error).__name__}); `bastide sandbox down` clears it",
+            file=sys.stderr,
+        )
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    match arguments.action:
+        case "up":
+            lifecycle.up()
+        case "down":
+            lifecycle.down()
+        case "status":
+            print_status(World.find())
+        case "reset":
+            _reset()
+        case "logs":
+            _logs(arguments.part, arguments.follow)
+        case "env":
+            from sandbox.environment import exports
+
+            print(exports(World.find()))
+        case "exec":
+            return _execute(arguments.command)
+        case "fault":
+            _fault(arguments)
+    return 0
+
+
+def _execute(command: list[str]) -> int:
+    from sandbox.environment import full_environment
+
+    words = command[1:] if command[:1] == ["--"] else command
+    if not words:
+        raise UsageError("give a command: bastide sandbox exec -- kubectl get nodes")
+    try:
+        return subprocess.run(words, env=full_environment(World.find()), check=False).returncode
+    except FileNotFoundError:
+        raise UsageError(f"no program {words[0]!r} on the PATH") from None
+
+
+def _reset() -> None:
+    world = World.find()
+    began = time.monotonic()
+    Aws(world.aws_endpoint).reset()
+    while lifecycle.status(world)["clusters"]:
+        if time.monotonic() - began > _RESET_WITHIN:
+            raise lifecycle.WorldError("clusters are still there; `bastide sandbox logs daemon` says why")
+        time.sleep(0.1)
+    kept = lifecycle.forget_stacks()
+    print(f"the world is empty ({time.monotonic() - began:.1f} s)" + (f"; {kept}" if kept else ""))
+
+
+def _logs(part: str | None, follow: bool) -> None:
+    folder = home() / "logs"
+    found = {path.stem: path for path in sorted(folder.glob("*.log"))}
+    if not found:
+        raise UsageError(f"there are no logs in {folder}: no world was started here")
+    if part is None:
+        for name, path in found.items():
+            print(f"{name:40} {path.stat().st_size / 1024:8.0f} KiB  {path}")
+        return
+    chosen = [name for name in found if name == part] or [n for n in found if n.endswith(part)]
+    if len(chosen) != 1:
+        what = "is no part" if not chosen else f"could be {' or '.join(chosen)}"
+        raise UsageError(f"{part!r} {what}; there are: {', '.join(found)}")
+    _print_log(found[chosen[0]], follow)
+
+
+def _print_log(path: Path, follow: bool) -> None:
+    with path.open(errors="replace") as log:
+        while True:
+            text = log.read()
+            if text:
+                print(text, end="", flush=True)
+            elif not follow:
+                return
+            else:
+                time.sleep(0.3)
+
+
+def _fault(arguments: argparse.Namespace) -> None:
+    aws = Aws(World.find().aws_endpoint)
+    faults = aws.faults()
+    if arguments.kind == "clear":
+        faults = {}
+    elif arguments.kind == "capacity":
+        faults = {**faults, "capacity": {**faults["capacity"], **_limits(arguments.limits)}}
+    elif arguments.kind == "api":
+        given = {"code": arguments.code, "message": arguments.message, "status": arguments.status}
+        entry = {
+            key: value for key, value in {**given, "times": arguments.times}.items() if value is not None
+        }
+        faults = {**faults, "error": {**faults["error"], arguments.operation: entry}}
+    if arguments.kind != "show":
+        try:
+            aws.set_faults(faults)
+        except AwsError as error:
+            raise UsageError(str(error)) from None
+    for line in lifecycle.fault_lines(aws.faults()) or ["no faults"]:
+        print(line)
+
+
+def _limits(pairs: list[str]) -> dict[str, int]:
+    limits = {}
+    for pair in pairs:
+        name, _, count = pair.partition("=")
+        if not name or not count.isdecimal():
+            raise UsageError(
+                f"{pair!r}: give an instance family or type and a whole number, for example p5=2"
+            )
+        limits[name] = int(count)
+    return limits

@@ -1,0 +1,1 @@
+"""What stands in for EKS: a real control plane, and nodes and pods that are emulated on it."""

@@ -1,0 +1,1 @@
+"""The daemon that owns everything of the sandbox that lives."""

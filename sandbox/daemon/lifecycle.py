@@ -1,0 +1,186 @@
+"""Starting and ending a world from outside of it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import requests
+
+from sandbox import toolchain
+from sandbox.daemon import processes
+from sandbox.state import NoWorldError, World, cache, home
+
+_START_WITHIN: Final = 90.0
+"""Seconds until a daemon counts as failed; it is ready after 2 to 4 on 2 idle cores."""
+
+_END_WITHIN: Final = 20.0
+"""Seconds that a daemon gets for an orderly end; with one cluster it takes 2 to 3."""
+
+NOT_RENDERED: Final = "not-rendered.jsonl"
+"""File in the world's folder: one JSON object for each chart that could not be had, written by the Kubernetes
+plugin."""
+
+
+class WorldError(Exception):
+    """The world did not start or end as it should; the text says what to look at."""
+
+
+def status(world: World) -> dict[str, Any]:
+    """The daemon's own account of what runs."""
+    with requests.Session() as session:
+        session.trust_env = (
+            False  # the world is on this machine: a proxy of the environment has no part in it
+        )
+        answer: dict[str, Any] = session.get(f"{world.daemon_url}/status", timeout=10).json()
+    return answer
+
+
+def running() -> World | None:
+    """The world whose daemon runs, if any: it holds a lock that the kernel lifts when it ends, however it
+    ends."""
+    try:
+        with (home() / "lock").open("r") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return None
+    except BlockingIOError:
+        try:
+            return World.find()
+        except NoWorldError:
+            return None
+    return None
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    home().mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (home() / "up.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def up() -> None:
+    """Starts the world and says the seconds of each part; one that runs is left as it is."""
+    with _one_at_a_time():
+        world = running()
+        if world is not None:
+            print(f"the sandbox already runs: AWS at {world.aws_endpoint}, daemon {world.pid}")
+            return
+        _clear_remains()
+        began = time.monotonic()
+        toolchain.paths(build=True)
+        _say("tools", began)
+        began = time.monotonic()
+        world = _start()
+        for part, seconds in status(world)["seconds"].items():
+            print(f"{part:12} {seconds:6.1f} s")
+        _say("world", began)
+        print(f"AWS answers at {world.aws_endpoint}; each EKS cluster that is created gets a control plane")
+        print('eval "$(bastide sandbox env)" points pulumi, kubectl, helm and aws at it.')
+
+
+def _say(part: str, began: float) -> None:
+    print(f"{part:12} {time.monotonic() - began:6.1f} s", flush=True)
+
+
+def _start() -> World:
+    log = home() / "logs" / "daemon.out"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    # AWS settings of the caller's must not reach a process that speaks to an AWS of its own.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+    with log.open("wb") as out:
+        daemon = subprocess.Popen(
+            [sys.executable, "-m", "sandbox.daemon"],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            env=environment | {"BASTIDE_SANDBOX_HOME": str(home().resolve())},
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + _START_WITHIN
+    while time.monotonic() < deadline:
+        if daemon.poll() is not None:
+            raise WorldError(f"the sandbox did not start:\n{log.read_text(errors='replace')[-2000:]}")
+        world = running()
+        if world is not None:
+            return world
+        time.sleep(0.05)
+    daemon.terminate()
+    raise WorldError(
+        f"the sandbox was not ready after {_START_WITHIN:.0f} s; see {home() / 'logs' / 'daemon.log'}"
+    )
+
+
+def down() -> None:
+    """Ends every process of the world, makes sure of it, and says what is gone and what stays."""
+    began = time.monotonic()
+    recorded = processes.read(home())
+    world = running()
+    if world is not None:
+        os.kill(world.pid, signal.SIGTERM)
+        daemon = next((p for p in recorded if p.pid == world.pid), None)
+        while daemon is not None and daemon.alive() and time.monotonic() - began < _END_WITHIN:
+            time.sleep(0.05)
+    elif not any(process.alive() for process in recorded):
+        removed = _clear_remains()
+        print("no sandbox runs" + (f"; {removed}" if removed else ""))
+        return
+    late = [process for process in recorded if process.alive()]
+    for process in late:
+        process.kill()
+    deadline = time.monotonic() + 5
+    while any(process.alive() for process in recorded) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    left = [f"{process.part} ({process.pid})" for process in recorded if process.alive()]
+    if left:
+        raise WorldError(f"these processes could not be ended: {', '.join(left)}")
+    _clear_remains()
+    killed = f" ({len(late)} had to be killed)" if late else ""
+    took = time.monotonic() - began
+    print(f"the sandbox has ended: {len(recorded)} processes, none left{killed}, {took:.1f} s")
+    print(
+        "gone: the AWS account with its clusters, the kubeconfig, and the Pulumi state of stacks applied to"
+    )
+    print("      for that describes a world that is no more")
+    print(f"kept: built tools and charts in {cache()}, logs in {home() / 'logs'}")
+
+
+def forget_stacks() -> str:
+    """Removes the Pulumi state, which describes a world that is no more; says so, or "" when there was
+    none."""
+    state = home() / "pulumi-state"
+    if not (state / ".pulumi").exists():
+        return ""
+    shutil.rmtree(state)
+    state.mkdir()
+    return "the Pulumi state of the stacks applied to the old world was removed with it"
+
+
+def _clear_remains() -> str:
+    """Removes what describes a world whose daemon has ended."""
+    World.path().unlink(missing_ok=True)
+    (home() / "kubeconfig").unlink(missing_ok=True)
+    (home() / NOT_RENDERED).unlink(missing_ok=True)
+    shutil.rmtree(home() / "clusters", ignore_errors=True)
+    processes.forget(home())
+    return forget_stacks()
+
+
+def fault_lines(faults: dict[str, Any]) -> list[str]:
+    """The fault table for people."""
+    lines = [f"AWS has {count} instances of {name} in a region" for name, count in faults["capacity"].items()]
+    for operation, entry in faults["error"].items():
+        times = f"the next {entry['times']} calls" if "times" in entry else "every call"
+        lines.append(
+            f"{operation}: {times} answered with {entry['status']} {entry['code']}: {entry['message']}"
+        )
+    return lines

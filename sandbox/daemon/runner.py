@@ -1,0 +1,194 @@
+"""One EKS cluster's life: its control plane is started, kept in step with AWS, and ended."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from threading import Event, Thread
+from typing import Any
+
+import urllib3
+
+from sandbox.aws.client import Aws
+from sandbox.cluster.access import CLUSTER_ROLES, bind_in_namespace, policy_name
+from sandbox.cluster.addons import KNOWN, Installer
+from sandbox.cluster.control_plane import ControlPlane, ControlPlaneSpec
+from sandbox.cluster.emulator import Emulator
+from sandbox.cluster.kube import KubeError
+from sandbox.cluster.spec import Cluster
+from sandbox.daemon.child import Child, ChildError
+
+_LOG = logging.getLogger(__name__)
+
+
+def _control_plane_spec(cluster: Cluster) -> ControlPlaneSpec:
+    return ControlPlaneSpec(
+        region=cluster.region,
+        name=cluster.name,
+        version=cluster.version,
+        service_cidr=cluster.service_cidr,
+        issuer=cluster.issuer,
+        audit=cluster.audit,
+    )
+
+
+class Runner:
+    """Runs one cluster in a thread of its own, so that a slow start holds up no other."""
+
+    def __init__(
+        self, cluster: Cluster, aws: Aws, binary: Path, home: Path, webhook: str, changed: Callable[[], None]
+    ) -> None:
+        """`changed` is called whenever processes or the endpoint have changed."""
+        self.cluster, self._aws, self._changed = cluster, aws, changed
+        self._binary, self._webhook = binary, webhook
+        self._folder = home / "clusters" / cluster.region / cluster.name
+        self._logs = home / "logs"
+        self.seconds: float | None = None
+        self.problem = ""
+        self._plane: ControlPlane | None = None
+        self._emulator: Emulator | None = None
+        self._wake, self._ending = Event(), Event()
+        self._thread = Thread(target=self._run, name=f"cluster-{cluster.name}", daemon=True)
+        self._thread.start()
+
+    def update(self, cluster: Cluster) -> None:
+        """What AWS has now."""
+        if cluster != self.cluster:
+            self.cluster = cluster
+            self._wake.set()
+
+    def end(self) -> None:
+        """Asks the cluster to end; `ended` says when it has."""
+        self._ending.set()
+        self._wake.set()
+
+    def ended(self) -> bool:
+        """Whether the processes are gone and the folder with them."""
+        return not self._thread.is_alive()
+
+    def join(self, seconds: float) -> None:
+        """Waits for the end."""
+        self._thread.join(seconds)
+
+    @property
+    def children(self) -> list[Child]:
+        """The control plane's processes."""
+        return list(self._plane.children) if self._plane else []
+
+    @property
+    def endpoint(self) -> str:
+        """The API server's URL once it is ready, else ""."""
+        return self._plane.endpoint if self._plane and self.seconds is not None else ""
+
+    @property
+    def ca_pem(self) -> bytes:
+        """The certificate authority of the endpoint."""
+        return self._plane.ca_pem if self._plane else b""
+
+    def describe(self) -> dict[str, Any]:
+        """The cluster for `status`."""
+        dead = [child.part for child in self.children if not child.running()]
+        return {
+            "region": self.cluster.region,
+            "name": self.cluster.name,
+            "version": self.cluster.version,
+            "aws_status": self.cluster.status,
+            "endpoint": self.endpoint,
+            "ready_seconds": self.seconds,
+            "problem": f"ended by itself: {', '.join(dead)}"
+            if dead and not self._ending.is_set()
+            else self.problem,
+            "nodes": self._emulator.describe() if self._emulator else [],
+            "addons_without_workload": sorted(a.name for a in self.cluster.addons if a.name not in KNOWN),
+        }
+
+    def _run(self) -> None:
+        try:
+            plane = self._start()
+            if plane is not None:
+                self._keep(plane)
+        except Exception as error:  # the daemon outlives a broken cluster, and says so
+            _LOG.exception("cluster %s failed", self.cluster.name)
+            self.problem = str(error)
+            self._ending.wait()
+        finally:
+            if self._emulator:
+                self._emulator.stop()
+            if self._plane:
+                self._plane.stop()
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._changed()
+
+    def _start(self) -> ControlPlane | None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+        cluster = self.cluster
+        plane = ControlPlane(
+            _control_plane_spec(cluster), self._binary, self._folder, self._logs, self._webhook
+        )
+        self._plane = plane
+        try:
+            self.seconds = plane.start()
+        except (ChildError, KubeError, urllib3.exceptions.HTTPError) as error:
+            self.problem = str(error)
+            _LOG.error("control plane of %s: %s", cluster.name, error)
+            self._aws.report_cluster(cluster.region, cluster.name, "FAILED")
+            self._changed()
+            self._ending.wait()
+            return None
+        _LOG.info("control plane of %s is ready after %.1f s", cluster.name, self.seconds)
+        self._changed()
+        self._aws.report_cluster(
+            cluster.region, cluster.name, "ACTIVE", plane.endpoint, plane.ca_pem.decode()
+        )
+        return plane
+
+    def _keep(self, plane: ControlPlane) -> None:
+        installer = Installer(plane.kube, self.cluster.service_cidr)
+        self._emulator = Emulator(
+            plane.kube, self.cluster, lambda instance: self._aws.report_nodes([instance])
+        )
+        while not self._ending.is_set():
+            cluster = self.cluster
+            try:
+                spec = _control_plane_spec(cluster)
+                if spec != plane.spec:
+                    plane.restart_api_server(spec)
+                    self._changed()
+                installer.reconcile(cluster.addons)
+                self._emulator.update(cluster)
+                unbound = self._bind_namespaces(plane, cluster)
+                self.problem = ""
+            except (KubeError, ChildError, urllib3.exceptions.HTTPError) as error:
+                if self._ending.is_set():
+                    return
+                _LOG.warning("cluster %s: %s", cluster.name, error)
+                self.problem, unbound = str(error), True
+            # Something that failed, or a namespace that is not there yet, is tried again; else a change wakes
+            # us.
+            self._wake.wait(1.0 if unbound else None)
+            self._wake.clear()
+
+    def _bind_namespaces(self, plane: ControlPlane, cluster: Cluster) -> bool:
+        """Binds policies that are held in single namespaces; true while one of those does not exist."""
+        unbound = False
+        for entry in cluster.access_entries:
+            for policy in entry.policies:
+                name = policy_name(policy.arn)
+                for namespace in policy.namespaces if name in CLUSTER_ROLES else ():
+                    try:
+                        bind_in_namespace(plane.kube, name, namespace)
+                    except KubeError as error:
+                        if error.status != 404:
+                            raise
+                        unbound = True
+        return unbound
+
+
+def wait_ended(runners: list[Runner], seconds: float) -> None:
+    """Waits until all have ended, `seconds` in all."""
+    deadline = time.monotonic() + seconds
+    for runner in runners:
+        runner.join(max(0.1, deadline - time.monotonic()))
