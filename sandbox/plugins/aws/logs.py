@@ -1,0 +1,116 @@
+"""CloudWatch log groups.
+
+Blind spots: the sandbox's log groups keep a retention but expire nothing, and encrypt nothing with their key.
+"""
+
+from __future__ import annotations
+
+from sandbox.plugins.aws.framework import (
+    Call,
+    Context,
+    Inputs,
+    ResourceType,
+    compact,
+    register,
+    tag_changes,
+)
+from sandbox.plugins.aws.table import REGION, judged, refused, replace, tags, update
+from sandbox.plugins.protocol import Plain, has_unknown
+
+
+@register
+class LogGroup(ResourceType):
+    """A log group."""
+
+    token = "aws:cloudwatch/logGroup:LogGroup"  # noqa: S105 - a type token
+    sdk = "cloudwatch.LogGroup"
+    cfn = "AWS::Logs::LogGroup"
+    inputs = {
+        "deletionProtectionEnabled": refused(
+            "the sandbox's CloudWatch Logs has no PutLogGroupDeletionProtection; protect the resource by Pulumi's protect"
+        ),
+        "kmsKeyId": judged("KmsKeyId"),
+        "logGroupClass": replace(
+            cfn="LogGroupClass",
+            default="STANDARD",
+            source="CloudWatch Logs has no call that changes a group's class: only CreateLogGroup names it",
+        ),
+        "name": judged("LogGroupName", autoname=512),
+        "namePrefix": refused("the kit computes its names; use name"),
+        "retentionInDays": judged("RetentionInDays"),
+        "skipDestroy": update(
+            source="no property in AWS: only steers whether the group is deleted", default=False
+        ),
+        **tags("Tags"),
+        **REGION,
+    }
+    outputs = ("arn",)
+    identity = ("name",)
+
+    def request(self, ctx: Context, inputs: Inputs) -> list[Call]:
+        """CreateLogGroup, and the retention, which has a call of its own."""
+        create = compact(
+            logGroupName=inputs.get("name"),
+            kmsKeyId=inputs.get("kmsKeyId"),
+            logGroupClass=inputs.get("logGroupClass"),
+            tags=inputs.get("tagsAll") or None,
+        )
+        calls: list[Call] = [("logs", "CreateLogGroup", create)]
+        if inputs.get("retentionInDays"):
+            retention = {"logGroupName": inputs.get("name"), "retentionInDays": inputs["retentionInDays"]}
+            calls.append(("logs", "PutRetentionPolicy", retention))
+        return calls
+
+    def known(self, ctx: Context, inputs: Inputs) -> dict[str, Plain]:
+        """The ARN follows from the name."""
+        name = inputs.get("name")
+        return {} if has_unknown(name) else {"arn": ctx.arn("logs", f"log-group:{name}")}
+
+    def create(self, ctx: Context, inputs: Inputs) -> str:
+        """The id is the group's name."""
+        ctx.send(self.request(ctx, inputs))
+        return str(inputs["name"])
+
+    def read(self, ctx: Context, resource_id: str, inputs: Inputs) -> dict[str, Plain] | None:
+        """DescribeLogGroups, whose prefix finds longer names too."""
+        logs = ctx.client("logs")
+        pages = logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=resource_id)
+        found = next(
+            (g for page in pages for g in page["logGroups"] if g["logGroupName"] == resource_id), None
+        )
+        if found is None:
+            return None
+        arn = found["arn"].removesuffix(":*")
+        state = {
+            "name": resource_id,
+            "kmsKeyId": found.get("kmsKeyId"),
+            "retentionInDays": found.get("retentionInDays"),
+            "tagsAll": logs.list_tags_for_resource(resourceArn=arn)["tags"],
+            "arn": arn,
+        }
+        if "logGroupClass" in found:
+            state["logGroupClass"] = found["logGroupClass"]
+        return state
+
+    def update(self, ctx: Context, resource_id: str, old: Inputs, new: Inputs, changed: set[str]) -> None:
+        """A group has a call for each property."""
+        logs = ctx.client("logs")
+        if "retentionInDays" in changed and new.get("retentionInDays"):
+            logs.put_retention_policy(logGroupName=resource_id, retentionInDays=new["retentionInDays"])
+        elif "retentionInDays" in changed:
+            logs.delete_retention_policy(logGroupName=resource_id)
+        if "kmsKeyId" in changed and new.get("kmsKeyId"):
+            logs.associate_kms_key(logGroupName=resource_id, kmsKeyId=new["kmsKeyId"])
+        elif "kmsKeyId" in changed:
+            logs.disassociate_kms_key(logGroupName=resource_id)
+        gone, added = tag_changes(old.get("tagsAll"), new.get("tagsAll"))
+        arn = ctx.arn("logs", f"log-group:{resource_id}")
+        if gone:
+            logs.untag_resource(resourceArn=arn, tagKeys=gone)
+        if added:
+            logs.tag_resource(resourceArn=arn, tags=added)
+
+    def delete(self, ctx: Context, resource_id: str, state: dict[str, Plain]) -> None:
+        """DeleteLogGroup, unless the group is to be left."""
+        if not state.get("skipDestroy"):
+            ctx.client("logs").delete_log_group(logGroupName=resource_id)
