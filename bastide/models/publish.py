@@ -1,0 +1,316 @@
+"""Publishing a model to S3: a version is whole or absent, and never changes.
+
+Files go first, the manifest last, and each only where nothing lies yet (`If-None-Match: *`), so nothing is
+ever overwritten and two publishers cannot mix their files unseen. A publish that was killed leaves no
+manifest; run again, it goes on after the files whose checksum S3 already holds.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+from bastide import names
+from bastide.models.errors import ModelError
+from bastide.models.manifest import MANIFEST_NAME, SUMS_NAME, Manifest, ModelFile, parse, sha256_of
+
+PART: Final = 64 * 1024 * 1024
+"""Bytes of one part of a large file. S3 takes 10,000 parts, so a file may have 625 GiB; its own least is 5
+MiB."""
+
+MAX_PARTS: Final = 10_000
+WORKERS: Final = 8
+"""Parts on their way at once: at most 512 MiB of memory."""
+
+_EXISTS: Final = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
+_ABSENT: Final = {"NoSuchKey", "NotFound", "404"}
+
+Report = Callable[[str], None]
+"""Takes one line of progress."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What a publish did: the version's URL and digest, how many files it sent, and whether it was there
+    before."""
+
+    url: str
+    digest: str
+    sent: int
+    already: bool
+
+
+def publish(client: Any, bucket: str, folder: Path, manifest: Manifest, report: Report) -> Published:
+    """Publishes a scanned folder by a boto3 S3 client. Raises ModelError when the version exists with other
+    content, when something foreign lies at its place, and when S3 refuses."""
+    prefix = names.model_prefix(manifest.name, manifest.version)
+    url = f"s3://{bucket}/{prefix}"
+    with _clear(bucket):
+        existing = _existing(client, bucket, prefix)
+        if existing is not None:
+            return _same(existing, manifest, url)
+        _no_foreign(client, bucket, prefix, manifest, url)
+        sent = 0
+        for number, each in enumerate(manifest.files, 1):
+            done = _put_file(client, bucket, prefix, folder / each.name, each)
+            sent += done
+            report(f"{number}/{len(manifest.files)} {each.name} {'sent' if done else 'was there'}")
+        _put_bytes(client, bucket, f"{prefix}{SUMS_NAME}", manifest.sums)
+        try:
+            _put_new(client, bucket, f"{prefix}{MANIFEST_NAME}", manifest.document())
+        except _ExistsError:
+            # Another publisher came first: theirs is the version, and ours is it only if they are equal.
+            other = _existing(client, bucket, prefix)
+            if other is None:
+                raise ModelError(
+                    f"{url}{MANIFEST_NAME} is being written by another publisher: run the command again"
+                ) from None
+            return _same(other, manifest, url)
+    return Published(url, manifest.digest, sent, already=False)
+
+
+def verify(client: Any, bucket: str, prefix: str, report: Report) -> Manifest:
+    """Reads a whole published version and compares each byte by checksum. Raises ModelError at the first
+    difference."""
+    url = f"s3://{bucket}/{prefix}"
+    with _clear(bucket):
+        manifest = _existing(client, bucket, prefix)
+        if manifest is None:
+            raise ModelError(f"{url}{MANIFEST_NAME} is not there: the version was not published to its end")
+        if _get(client, bucket, f"{prefix}{SUMS_NAME}") != manifest.sums:
+            raise ModelError(f"{url}{SUMS_NAME} is not what the manifest says: the version was changed")
+        _no_foreign(client, bucket, prefix, manifest, url)
+        for each in manifest.files:
+            digest = hashlib.sha256()
+            body = client.get_object(Bucket=bucket, Key=f"{prefix}{each.name}")["Body"]
+            for chunk in body.iter_chunks(1024 * 1024):
+                digest.update(chunk)
+            if digest.hexdigest() != each.sha256:
+                raise ModelError(
+                    f"{url}{each.name} has SHA-256 {digest.hexdigest()}, published was {each.sha256}"
+                )
+            report(f"{each.name} is what was published")
+    return manifest
+
+
+class _ExistsError(Exception):
+    """Something lies at this key."""
+
+
+def _existing(client: Any, bucket: str, prefix: str) -> Manifest | None:
+    try:
+        document = _get(client, bucket, f"{prefix}{MANIFEST_NAME}")
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _ABSENT:
+            return None
+        raise
+    return parse(document, f"s3://{bucket}/{prefix}{MANIFEST_NAME}")
+
+
+def _same(existing: Manifest, manifest: Manifest, url: str) -> Published:
+    """Nothing to do where the published version is this one; refused where it is another."""
+    if existing.digest != manifest.digest:
+        raise ModelError(
+            f"{url} is already published with digest {existing.digest}, and this folder has "
+            f"{manifest.digest}: a version never changes; publish it under a new version"
+        )
+    if (existing.licence, existing.source) != (manifest.licence, manifest.source):
+        raise ModelError(
+            f"{url} is already published with licence {existing.licence!r} and source {existing.source!r}: a "
+            "version never changes; give the same ones, or publish a new version"
+        )
+    return Published(url, manifest.digest, 0, already=True)
+
+
+def _no_foreign(client: Any, bucket: str, prefix: str, manifest: Manifest, url: str) -> None:
+    """Engines refuse a version with a file that its checksums do not list."""
+    wanted = {prefix + each.name for each in manifest.files} | {prefix + SUMS_NAME, prefix + MANIFEST_NAME}
+    pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    foreign = [
+        item["Key"] for page in pages for item in page.get("Contents", ()) if item["Key"] not in wanted
+    ]
+    if foreign:
+        raise ModelError(
+            f"{url} holds {foreign[0]} and {len(foreign) - 1} more that are not of this model, perhaps of "
+            "another publish that did not end: remove them, or publish under a new version"
+        )
+
+
+def _put_file(client: Any, bucket: str, prefix: str, path: Path, file: ModelFile) -> bool:
+    """Sends one file unless it is there already; whether it was sent."""
+    key = prefix + file.name
+    if file.size > PART * MAX_PARTS:
+        raise ModelError(
+            f"{file.name} has {file.size} bytes and {PART * MAX_PARTS} is the most that is sent: split it"
+        )
+    parts = _parts(path, file.size) if file.size > PART else []
+    checksum = _composite(parts) if parts else _base64(bytes.fromhex(file.sha256))
+    found = _checksum_at(client, bucket, key)
+    if found is not None:
+        if found != checksum:
+            raise _other_content(bucket, key)
+        return False
+    try:
+        if parts:
+            _put_parts(client, bucket, key, path, file, parts)
+        else:
+            content = path.read_bytes()
+            if hashlib.sha256(content).hexdigest() != file.sha256:
+                raise _changed(file)
+            _put(client, bucket, key, content, checksum)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in _EXISTS:
+            raise
+        if _checksum_at(client, bucket, key) != checksum:
+            raise _other_content(bucket, key) from None
+        return False
+    return True
+
+
+def _changed(file: ModelFile) -> ModelError:
+    return ModelError(f"{file.name} changed while it was published: publish again when nothing writes to it")
+
+
+def _other_content(bucket: str, key: str) -> ModelError:
+    return ModelError(
+        f"s3://{bucket}/{key} is there with other content, from a publish that did not end or that runs now: "
+        "nothing is overwritten; remove what lies there, or publish under a new version"
+    )
+
+
+def _put_bytes(client: Any, bucket: str, key: str, content: bytes) -> None:
+    """Writes a small object, or accepts the equal one that is there."""
+    try:
+        _put_new(client, bucket, key, content)
+    except _ExistsError:
+        if _get(client, bucket, key) != content:
+            raise _other_content(bucket, key) from None
+
+
+def _put_new(client: Any, bucket: str, key: str, content: bytes) -> None:
+    checksum = _base64(hashlib.sha256(content).digest())
+    try:
+        _put(client, bucket, key, content, checksum)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _EXISTS:
+            raise _ExistsError from None
+        raise
+
+
+def _put(client: Any, bucket: str, key: str, body: bytes, checksum: str) -> None:
+    """S3 itself refuses a body that does not have the checksum, and a key that is taken."""
+    client.put_object(
+        Bucket=bucket,
+        Key=key,
+        Body=body,
+        ChecksumAlgorithm="SHA256",
+        ChecksumSHA256=checksum,
+        IfNoneMatch="*",
+    )
+
+
+def _get(client: Any, bucket: str, key: str) -> bytes:
+    content: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read()
+    return content
+
+
+def _checksum_at(client: Any, bucket: str, key: str) -> str | None:
+    """The SHA-256 that S3 holds of an object ('' where it holds none), or None where there is no object."""
+    try:
+        found = client.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _ABSENT:
+            return None
+        raise
+    # Of an object in parts S3 appends their number, other servers may not; base64 has no hyphen.
+    return str(found.get("ChecksumSHA256", "")).partition("-")[0]
+
+
+def _parts(path: Path, size: int) -> list[bytes]:
+    """SHA-256 of each part."""
+
+    def digest(start: int) -> bytes:
+        return hashlib.sha256(_read(path, start)).digest()
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return list(pool.map(digest, range(0, size, PART)))
+
+
+def _read(path: Path, start: int) -> bytes:
+    with path.open("rb") as opened:
+        opened.seek(start)
+        return opened.read(PART)
+
+
+def _base64(digest: bytes) -> str:
+    return base64.b64encode(digest).decode()
+
+
+def _composite(parts: list[bytes]) -> str:
+    """What S3 holds of an object in parts: the SHA-256 of its parts' SHA-256."""
+    return _base64(hashlib.sha256(b"".join(parts)).digest())
+
+
+def _put_parts(client: Any, bucket: str, key: str, path: Path, file: ModelFile, parts: list[bytes]) -> None:
+    upload = client.create_multipart_upload(Bucket=bucket, Key=key, ChecksumAlgorithm="SHA256")["UploadId"]
+
+    def send(index: int) -> dict[str, Any]:
+        checksum = _base64(parts[index])
+        answer = client.upload_part(
+            Bucket=bucket,
+            Key=key,
+            UploadId=upload,
+            PartNumber=index + 1,
+            Body=_read(path, index * PART),
+            ChecksumSHA256=checksum,
+        )
+        return {"ETag": answer["ETag"], "PartNumber": index + 1, "ChecksumSHA256": checksum}
+
+    try:
+        with ThreadPoolExecutor(WORKERS) as pool:
+            sent = list(pool.map(send, range(len(parts))))
+        # Parts were read after the manifest was made: a file that changed between is caught here.
+        if sha256_of(path) != file.sha256:
+            raise _changed(file)
+        client.complete_multipart_upload(
+            Bucket=bucket, Key=key, UploadId=upload, MultipartUpload={"Parts": sent}, IfNoneMatch="*"
+        )
+    except BaseException:
+        client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
+        raise
+
+
+@contextmanager
+def _clear(bucket: str) -> Iterator[None]:
+    """AWS's refusals in words that say what to do."""
+    try:
+        yield
+    except NoCredentialsError:
+        raise ModelError(
+            "no AWS credentials were found: set AWS_PROFILE or sign in (`aws sso login`), then run it again"
+        ) from None
+    except ClientError as error:
+        code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
+        if code == "NoSuchBucket":
+            raise ModelError(
+                f"there is no bucket {bucket!r}: `pulumi up` makes it, or give another one by --bucket"
+            ) from None
+        if code in ("AccessDenied", "403"):
+            raise ModelError(
+                f"AWS refuses {error.operation_name} on bucket {bucket!r}: the identity needs s3:ListBucket, "
+                "s3:GetObject and s3:PutObject on it, and kms:GenerateDataKey and kms:Decrypt on its key "
+                f"({message})"
+            ) from None
+        raise ModelError(
+            f"AWS refused {error.operation_name} on bucket {bucket!r}: {code}: {message}"
+        ) from None
+    except BotoCoreError as error:
+        raise ModelError(f"S3 could not be reached for bucket {bucket!r}: {error}") from None

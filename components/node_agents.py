@@ -1,0 +1,62 @@
+"""The Helm release of charts/node-agents: without it GPU nodes have no GPU to give."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from bastide import instances, names
+from bastide.serving import image_values
+from bastide.settings import Settings
+
+CHART: Final = "./charts/node-agents"
+"""Relative to the program, so that the state holds no path of a machine."""
+
+RELEASE: Final = "node-agents"
+
+MAX_HISTORY: Final = 10
+"""Revisions that Helm keeps for a rollback; its own command line's default."""
+
+
+def chart_values(settings: Settings) -> dict[str, Any]:
+    """Values of charts/node-agents: which agents run on which pools. Pure."""
+    return {
+        "allowUnresolved": settings.sandbox,
+        "nvidia": {
+            "image": image_values(settings.images.nvidia_device_plugin),
+            "pools": [pool.name for pool in settings.pools if instances.CATALOGUE[pool.instance_type].gpus],
+        },
+        "efa": {
+            "image": image_values(settings.images.efa_device_plugin),
+            # GpuPool attaches no EFA interface, and the agent does not start on a node without one.
+            "pools": [],
+        },
+    }
+
+
+@dataclass(frozen=True)
+class NodeAgentsArgs:
+    """The stack's settings."""
+
+    settings: Settings
+
+
+class NodeAgents(pulumi.ComponentResource):
+    """Device plugins on every GPU pool."""
+
+    def __init__(self, name: str, args: NodeAgentsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("bastide:kubernetes:NodeAgents", name, None, opts)
+        kubernetes.helm.v3.Release(
+            f"{name}-release",
+            name=RELEASE,
+            namespace=names.namespace("system"),
+            chart=CHART,
+            values=chart_values(args.settings),
+            timeout=args.settings.rollout_timeout_seconds,
+            max_history=MAX_HISTORY,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({"release": RELEASE})

@@ -1,0 +1,117 @@
+"""Records what a program registers, with parent, provider, protection and dependencies, and creates
+nothing."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from pulumi.runtime import mocks
+from pulumi.runtime import test as pulumi_program
+
+from bastide.settings import Settings, read_stack_file
+from components.region import Region, RegionArgs
+
+STACKS = Path(__file__).parents[2] / "stacks"
+
+
+@dataclass(frozen=True)
+class Registered:
+    """One registration as the engine would get it."""
+
+    type: str
+    name: str
+    urn: str
+    parent: str
+    provider: str
+    protect: bool
+    custom: bool
+    inputs: dict[str, Any]
+    depends_on: frozenset[str]
+
+
+@dataclass
+class Recording(mocks.Mocks):
+    """Everything that was registered, in order."""
+
+    found: list[Registered] = field(default_factory=list)
+
+    def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        """Outputs that AWS would make up."""
+        state = {**args.inputs, "arn": f"arn:aws:made:us-east-1:123456789012:{args.name}"}
+        if args.typ == "aws:eks/cluster:Cluster":
+            state |= {"endpoint": "https://example", "certificateAuthority": {"data": "Q0E="}}
+        if args.typ == "aws:ec2/launchTemplate:LaunchTemplate":
+            state["latestVersion"] = 1
+        if args.typ == "aws:kms/key:Key":
+            state["keyId"] = f"{args.name}-id"
+        return f"{args.name}-id" if args.custom else None, state
+
+    def call(self, args: pulumi.runtime.MockCallArgs) -> dict[str, Any]:
+        raise AssertionError(f"the kit makes no invokes, and this one is {args.token}")
+
+    def of(self, kind: str) -> list[Registered]:
+        """Registrations whose type token ends with `kind`."""
+        return [each for each in self.found if each.type.endswith(kind)]
+
+    def one(self, kind: str) -> Registered:
+        """The only registration of this kind."""
+        (only,) = self.of(kind)
+        return only
+
+    def reaches(self, start: Registered, goal: Registered) -> bool:
+        """Whether `start` waits for `goal`: by its own dependencies, by its ancestors' or by theirs."""
+        by_urn = {each.urn: each for each in self.found}
+        seen: set[str] = set()
+        open_urns = {start.urn}
+        while open_urns:
+            urn = open_urns.pop()
+            if urn in seen or urn not in by_urn:
+                continue
+            seen.add(urn)
+            open_urns |= {by_urn[urn].parent, *by_urn[urn].depends_on}
+        return goal.urn in seen and goal.urn != start.urn
+
+
+class _Monitor(mocks.MockMonitor):
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
+        response = super().RegisterResource(request)
+        if request.type != "pulumi:pulumi:Stack":
+            self.mocks.found.append(  # type: ignore[attr-defined]
+                Registered(
+                    type=request.type,
+                    name=request.name,
+                    urn=response.urn,
+                    parent=request.parent,
+                    provider=request.provider,
+                    protect=request.protect,
+                    custom=request.custom,
+                    inputs=json.loads(json.dumps(pulumi.runtime.rpc.deserialize_properties(request.object))),
+                    depends_on=frozenset(request.dependencies),
+                )
+            )
+        return response
+
+
+def record(program: Callable[[], object]) -> Recording:
+    """Runs a program against the recorder."""
+    recording = Recording()
+    mocks.set_mocks(recording, project="bastide", stack="test", preview=False, monitor=_Monitor(recording))
+    pulumi_program(lambda: program() and None)()
+    return recording
+
+
+def stack(file: str, /, **changes: Any) -> Settings:
+    """Settings of one of the repository's stacks, with some of its keys changed."""
+    raw = copy.deepcopy(read_stack_file(STACKS / f"Pulumi.{file}.yaml"))
+    return Settings.load({**raw, **changes})
+
+
+def region_of(settings: Settings) -> Recording:
+    """A whole region of these settings."""
+    return record(lambda: Region("bastide", RegionArgs(settings)))
