@@ -106,6 +106,20 @@ def _security_group_rule(egress: bool) -> Finder:
     return find
 
 
+def _route_table_association(inputs: Inputs, cloud: Cloud) -> list[str]:
+    """A subnet has one route table."""
+    table, subnet = inputs.get("routeTableId"), inputs.get("subnetId")
+    listed = cloud.client("ec2").describe_route_tables(
+        Filters=[{"Name": "route-table-id", "Values": [str(table)]}]
+    )
+    return [
+        association["RouteTableAssociationId"]
+        for found in listed["RouteTables"]
+        for association in found["Associations"]
+        if subnet and association.get("SubnetId") == subnet
+    ]
+
+
 def _launch_template(inputs: Inputs, cloud: Cloud) -> list[str]:
     """A name is given to one template only."""
     name = inputs.get("name")
@@ -182,7 +196,7 @@ FINDERS: Final[dict[str, Finder]] = {
     "aws:eks/nodeGroup:NodeGroup": _named("{clusterName}:{nodeGroupName}"),
     "aws:eks/podIdentityAssociation:PodIdentityAssociation": _pod_identity,
     "aws:ec2/route:Route": _named("{routeTableId}_{destinationCidrBlock}"),
-    "aws:ec2/routeTableAssociation:RouteTableAssociation": _named("{subnetId}/{routeTableId}"),
+    "aws:ec2/routeTableAssociation:RouteTableAssociation": _route_table_association,
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": _security_group_rule(egress=False),
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": _security_group_rule(egress=True),
     # The group is the VPC's own and is there already: declaring it again takes it over, it makes none.
@@ -208,6 +222,10 @@ def finder(type_token: str, finders: Mapping[str, Finder] = FINDERS) -> Finder |
         return finders[type_token]
     return _kubernetes if type_token.startswith("kubernetes:") else None
 
+
+READ_BY_OWN_ID: Final = frozenset({"aws:ec2/routeTableAssociation:RouteTableAssociation"})
+"""Types whose import takes another form than their id (a subnet and a table here), which their read does not
+know. They are adopted with their inputs as outputs, which makes the refresh a read and no import."""
 
 WAITERS: Final[dict[str, tuple[str, str, Callable[[str], dict[str, Any]]]]] = {
     "aws:eks/cluster:Cluster": ("eks", "cluster_active", lambda one: {"name": one}),

@@ -22,7 +22,15 @@ from typing import Any, Final
 
 import yaml
 
-from bastide.stack_ids import FINDERS, Cloud, Finder, UnidentifiableError, finder, wait_until_made
+from bastide.stack_ids import (
+    FINDERS,
+    READ_BY_OWN_ID,
+    Cloud,
+    Finder,
+    UnidentifiableError,
+    finder,
+    wait_until_made,
+)
 from bastide.stack_run import Lock, end, orphans
 
 REPAIRED: Final = 0
@@ -260,7 +268,8 @@ def _adopt(resource: dict[str, Any], new_id: str, resources: list[dict[str, Any]
             resources.remove(other)
         else:
             other["delete"] = True
-    resources.append({**resource, "id": new_id, "outputs": {}})
+    outputs = resource.get("inputs", {}) if resource["type"] in READ_BY_OWN_ID else {}
+    resources.append({**resource, "id": new_id, "outputs": outputs})
 
 
 def _refresh(stack: Stack, urns: list[str], say: Callable[[str], None]) -> None:

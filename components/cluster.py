@@ -115,7 +115,10 @@ class Cluster(pulumi.ComponentResource):
         self._admins(name, settings, cluster.name, child)
         self.cluster_name = cluster.name
         self.endpoint = cluster.endpoint
-        self.certificate_authority = cluster.certificate_authority.data
+        # In a run with --target that leaves the cluster out before it exists, there is nothing to look into.
+        self.certificate_authority = cluster.certificate_authority.apply(
+            lambda authority: authority.data if authority else ""
+        )
         self.register_outputs({"clusterName": self.cluster_name, "endpoint": self.endpoint})
 
     def _admins(

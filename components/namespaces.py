@@ -40,7 +40,7 @@ class Namespaces(pulumi.ComponentResource):
             f"{name}-{purpose}",
             metadata={
                 "name": names.namespace(purpose),
-                "labels": labels | _pod_security(level),
+                "labels": labels | pod_security(level),
                 "annotations": {"bastide.dev/privileged-because": PRIVILEGED_REASON}
                 if level == "privileged"
                 else {},
@@ -61,7 +61,7 @@ class Namespaces(pulumi.ComponentResource):
         )
 
 
-def _pod_security(level: str) -> dict[str, str]:
+def pod_security(level: str) -> dict[str, str]:
     """Labels by which the API server enforces a level, warns of it and notes it in the audit log."""
     return {
         f"pod-security.kubernetes.io/{what}": value

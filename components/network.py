@@ -20,6 +20,11 @@ def flow_log_group(settings: Settings) -> str:
     return f"/aws/vpc/{settings.prefix}/flow-logs"
 
 
+S3_DNS = aws.ec2.VpcEndpointDnsOptionsArgs(private_dns_only_for_inbound_resolver_endpoint=False)
+"""Engines may only send to addresses of the VPC, so S3's name must lead to the interface endpoint inside it
+too. AWS's own default leads there only from outside."""
+
+
 @dataclass(frozen=True)
 class NetworkArgs:
     """The stack's settings and the key that encrypts flow logs."""
@@ -187,6 +192,7 @@ class Network(pulumi.ComponentResource):
                 service_name=f"com.amazonaws.{settings.region}.{service}",
                 vpc_endpoint_type="Interface",
                 private_dns_enabled=True,
+                dns_options=S3_DNS if service == "s3" else None,
                 subnet_ids=list(self.private_subnet_ids.values()),
                 security_group_ids=[group.id],
                 tags={"Name": f"{settings.prefix}-{service}"},

@@ -4,6 +4,7 @@ cluster except through one of these."""
 from __future__ import annotations
 
 import json
+from typing import Final
 
 import pulumi
 import pulumi_aws as aws
@@ -22,6 +23,11 @@ def aws_provider(name: str, settings: Settings, opts: pulumi.ResourceOptions | N
         default_tags=aws.ProviderDefaultTagsArgs(tags=settings.all_tags),
         opts=opts,
     )
+
+
+NO_CLUSTER: Final = "https://cluster-is-not-created.invalid"
+"""Server of a run with --target that leaves out a cluster that does not exist yet. It cannot resolve (RFC 2606); an
+empty kubeconfig would let the official provider fall back to whatever cluster the machine's own points at."""
 
 
 def kubeconfig(cluster_name: str, region: str, endpoint: str, certificate_authority: str) -> str:
@@ -71,6 +77,6 @@ def kubernetes_provider(
 ) -> kubernetes.Provider:
     """The Kubernetes provider of the stack's cluster; its kubeconfig is known when the cluster is."""
     config = pulumi.Output.all(endpoint, certificate_authority).apply(
-        lambda known: kubeconfig(settings.cluster_name, settings.region, known[0], known[1])
+        lambda known: kubeconfig(settings.cluster_name, settings.region, known[0] or NO_CLUSTER, known[1])
     )
     return kubernetes.Provider(name, kubeconfig=config, enable_server_side_apply=True, opts=opts)

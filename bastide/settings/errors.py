@@ -53,7 +53,7 @@ def choices(given: object, allowed: Iterable[str]) -> str:
     """`; allowed: a, b` with the nearest one suggested first when there is one."""
     names = list(allowed)
     near = get_close_matches(str(given), names, n=1)
-    hint = f"; did you mean {near[0]!r}" if near else ""
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
     return f"{hint}; allowed: {', '.join(names) or 'none yet'}"
 
 

@@ -89,7 +89,12 @@ class Settings(Strict):
     @classmethod
     def json_schema(cls) -> dict[str, Any]:
         """JSON Schema of the stack file's `bastide:` keys, for editors and docs."""
-        return cls.model_json_schema(by_alias=True)
+        schema = cls.model_json_schema(by_alias=True)
+        for setting in schema["properties"].values():
+            # Pulumi writes plain values back as strings: `90` becomes `"90"`.
+            if setting.get("type") in ("integer", "boolean"):
+                setting["type"] = [setting["type"], "string"]
+        return schema
 
     @property
     def sandbox(self) -> bool:

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import Any
 
 from sandbox.aws.settings import Settings
@@ -18,7 +19,7 @@ WARM = ("ec2", "iam", "sts", "kms", "s3", "logs")
 """Services that every region needs: loaded at the start, so that no request waits for them later."""
 
 
-def main() -> int:
+def main() -> None:
     """Serves until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="python -m sandbox.aws", description=__doc__)
     parser.add_argument("--port", type=int, required=True)
@@ -36,12 +37,12 @@ def main() -> int:
     )
     given = parser.parse_args()
     settings = Settings(self_sufficient=given.self_sufficient, launch_patience=given.launch_patience)
-    # moto reads these when it is imported: refuse types that AWS does not have, and know AWS's managed policies.
+    # moto reads these when it is imported: refuse types that AWS does not have, and know AWS's managed
+    # policies.
     os.environ["MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION"] = "true"
     os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     serve(given.port, settings)
-    return 0
 
 
 def serve(port: int, settings: Settings) -> None:
@@ -70,7 +71,8 @@ def serve(port: int, settings: Settings) -> None:
     from sandbox.aws.runtime import Runtime
 
     class Handler(MotoRequestHandler):  # type: ignore[misc]
-        # Headers and body are two writes: with Nagle's algorithm each answer on a kept connection waits 40 ms.
+        # Headers and body are two writes: with Nagle's algorithm each answer on a kept connection waits 40
+        # ms.
         disable_nagle_algorithm = True
 
         def log_request(self, *args: Any) -> None:
@@ -78,39 +80,28 @@ def serve(port: int, settings: Settings) -> None:
 
     runtime, store = Runtime(settings=settings), Store()
     moto = DomainDispatcherApplication(create_backend_app)
-    front = Front(runtime, store, moto)
-    server = make_server(HOST, port, front, threaded=True, request_handler=Handler)
+    server = make_server(HOST, port, Front(runtime, store, moto), threaded=True, request_handler=Handler)
 
-    def warm() -> None:
-        for name in WARM:
-            with moto.lock:
-                if name not in moto.app_instances:
-                    moto.app_instances[name] = create_backend_app(name)
+    # The socket listens from here: whoever connects meanwhile waits in its queue.
+    patches.apply(runtime.faults)
+    identity.create_operator()
+    for name in WARM:
+        moto.app_instances[name] = create_backend_app(name)
 
     def live() -> None:
-        patches.apply(runtime.faults)
-        identity.create_operator()
-        front.ready.set()
-        warm()
         while True:
             time.sleep(settings.tick)
-            try:
-                with runtime.lock:
-                    lifecycle.advance(store, settings)
-            except Exception:
-                logging.getLogger("sandbox.aws").exception(
-                    "a lifecycle step failed; the next one tries again"
-                )
+            with runtime.lock:
+                lifecycle.advance(store, settings)
 
     threading.Thread(target=live, name="lifecycle", daemon=True).start()
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown, daemon=True).start())
-    try:
+    with suppress(KeyboardInterrupt):
         server.serve_forever()
-    except KeyboardInterrupt:
-        pass
-    finally:
-        server.server_close()
+    # Nothing is kept, so nothing is tidied: ending the interpreter in order takes moto's objects seconds.
+    sys.stderr.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -7,8 +7,8 @@ from typing import Any, Final
 MAX_PODS_SMALL: Final = 110
 MAX_PODS_LARGE: Final = 250
 SMALL_VCPU: Final = 30
-"""Managed node groups cap maxPods at 110 for types with up to 30 vCPUs and 250 for larger ones (EKS user guide,
-"Choose an optimal Amazon EC2 node instance type"; the VPC CNI's max-pods calculator does the same)."""
+"""Managed node groups cap maxPods at 110 for types with up to 30 vCPUs and 250 for larger ones (EKS user
+guide, "Choose an optimal Amazon EC2 node instance type"; the VPC CNI's max-pods calculator does the same)."""
 
 
 def describe(instance_type: str) -> dict[str, Any] | None:
@@ -41,8 +41,8 @@ def facts(instance_type: str) -> dict[str, Any] | None:
     network = entry["NetworkInfo"]
     card = network["NetworkCards"][network.get("DefaultNetworkCardIndex", 0)]
     vcpu = entry["VCpuInfo"]["DefaultVCpus"]
-    # amazon-vpc-cni-k8s, eni-max-pods: interfaces x (addresses - 1, the interface's own) + 2 host-network pods.
-    # Only the default network card's interfaces carry pods.
+    # amazon-vpc-cni-k8s, eni-max-pods: interfaces x (addresses - 1, the interface's own) + 2 host-network
+    # pods. Only the default network card's interfaces carry pods.
     by_addresses = card["MaximumNetworkInterfaces"] * (network["Ipv4AddressesPerInterface"] - 1) + 2
     gpus = [
         {"count": gpu["Count"], "name": gpu["Name"], "memoryMiB": gpu["MemoryInfo"]["SizeInMiB"]}

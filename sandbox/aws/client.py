@@ -43,7 +43,8 @@ class Aws:
         return found
 
     def report_cluster(self, region: str, name: str, status: str, endpoint: str = "", ca: str = "") -> None:
-        """The control plane's state: ACTIVE with endpoint and CA (PEM or base64 of it), FAILED, or DELETED."""
+        """The control plane's state: ACTIVE with endpoint and CA (PEM or base64 of it), FAILED, or
+        DELETED."""
         self._ask(
             "POST",
             "clusters",

@@ -13,7 +13,8 @@ QUERY_PROTOCOLS = frozenset({"query", "ec2"})
 
 
 class ApiError(Exception):
-    """An AWS error: its code, its message, the HTTP status, and the fields its shape has beside the message."""
+    """An AWS error: its code, its message, the HTTP status, and the fields its shape has beside the
+    message."""
 
     def __init__(self, code: str, message: str, status: int = 400, **fields: Any) -> None:
         super().__init__(f"{code}: {message}")

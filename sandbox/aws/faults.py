@@ -1,6 +1,7 @@
 """Faults that a test or a person asks for: AWS short of instances, or answering with an error.
 
-    {"capacity": {"p5": 2}, "error": {"eks.CreateCluster": {"code": "ServerException", "status": 500, "times": 1}}}
+    {"capacity": {"p5": 2},
+     "error": {"eks.CreateCluster": {"code": "ServerException", "status": 500, "times": 1}}}
 
 `capacity`: how many instances of a family (`p5`) or a type (`p5.48xlarge`) a region has in all.
 `error`: the next `times` calls of an operation are answered so (`times` left out: until lifted).

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
@@ -22,13 +21,12 @@ _MESSAGE = re.compile(rb"<Message>(.*?)</Message>|\"[mM]essage\":\s*\"((?:[^\"\\
 
 
 class Front:
-    """A WSGI application in front of moto's. Requests wait until `ready` is set: loading EC2 takes a second."""
+    """A WSGI application in front of moto's."""
 
     def __init__(self, runtime: Runtime, store: Store, moto: Any) -> None:
         self.runtime = runtime
         self.store = store
         self.moto = moto
-        self.ready = threading.Event()
         self.internal = Internal(runtime, store)
 
     def __call__(self, environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
@@ -38,7 +36,6 @@ class Front:
         if environ["PATH_INFO"].startswith("/moto-api"):
             # moto's own reset would leave the operator and the clusters out of step with it.
             return _send(start_response, 404, "application/json", b'{"error": "use /_bastide/reset"}')
-        self.ready.wait()
         asked = request.read(environ)
         self.runtime.journal.called(asked.service, asked.operation)
         try:

@@ -4,7 +4,7 @@
 |---|---|
 | GET /_bastide/health | `{"ok": true}` |
 | GET /_bastide/clusters | every cluster of every region, with all that a daemon needs to run it |
-| POST /_bastide/clusters | `{region, name, status: ACTIVE/FAILED/DELETED, endpoint, ca}`: the control plane's state |
+| POST /_bastide/clusters | `{region, name, status, endpoint, ca}`: ACTIVE, FAILED or DELETED |
 | POST /_bastide/nodes | `{instances: [ids]}`: these instances' nodes have joined |
 | GET, PUT /_bastide/faults | the fault table (`faults.Faults`) |
 | GET /_bastide/requests | calls by operation, and the latest refusals |
@@ -138,6 +138,7 @@ def _cluster(cluster: Cluster) -> dict[str, Any]:
         "version": cluster.version,
         "endpoint": cluster.endpoint,
         "authenticationMode": cluster.access_config["authenticationMode"],
+        "bootstrapSelfManagedAddons": cluster.request.get("bootstrapSelfManagedAddons", True),
         "vpcId": cluster.vpc_config["vpcId"],
         "subnetIds": cluster.vpc_config["subnetIds"],
         "oidcIssuer": f"https://oidc.eks.{cluster.region}.amazonaws.com/id/{cluster.oidc_id}",

@@ -1,4 +1,5 @@
-"""botocore's service models as the judge of a request: which operation it is, and whether its parameters exist."""
+"""botocore's service models as the judge of a request: which operation it is, and whether its parameters
+exist."""
 
 from __future__ import annotations
 
@@ -83,7 +84,8 @@ def rest_route(service: str, method: str, raw_path: str, query: str) -> tuple[Ro
 def rest_parameters(
     service: str, route: Route, path: dict[str, str], query: str, body: object
 ) -> dict[str, Any]:
-    """A REST-JSON request as the parameters that its operation's model names. Unknown ones stay, to be refused."""
+    """A REST-JSON request as the parameters that its operation's model names. Unknown ones stay, to be
+    refused."""
     shape = service_model(service).operation_model(route.operation).input_shape  # type: ignore[union-attr]
     pairs = parse_qsl(query, keep_blank_values=True)
     parameters: dict[str, Any] = {}
@@ -132,7 +134,8 @@ def validate(service: str, operation: str, parameters: Any) -> None:
 
 
 def _beyond_botocore(value: Any, shape: Any, where: str) -> Any:
-    # botocore leaves enums, patterns and lengths of text to the service; these are the model's own words on them.
+    # botocore leaves enums, patterns and lengths of text to the service; these are the model's own words on
+    # them.
     if shape.type_name == "structure":
         for name, inner in value.items():
             yield from _beyond_botocore(inner, shape.members[name], f"{where}.{name}" if where else name)

@@ -1,7 +1,9 @@
-"""Where moto is looser than AWS in what this kit relies on, each with its reason. `apply` is called once at start."""
+"""Where moto is looser than AWS in what this kit relies on, each with its reason. `apply` is called once at
+start."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -15,6 +17,7 @@ def apply(faults: Faults) -> None:
     from moto.ec2.exceptions import DependencyViolationError, EC2ClientError
     from moto.ec2.models import EC2Backend
     from moto.ec2.models.instances import Instance
+    from moto.s3.models import FakeBucket
 
     _one_partition()
     _limit_capacity(EC2Backend, faults, EC2ClientError)
@@ -26,6 +29,8 @@ def apply(faults: Faults) -> None:
     _hold_gateways(EC2Backend, DependencyViolationError)
     _hold_addresses(EC2Backend, EC2ClientError)
     _forget_endpoints(EC2Backend)
+    _route_endpoints(EC2Backend)
+    _read_bucket_policies(FakeBucket)
 
 
 def _wrap(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
@@ -34,16 +39,16 @@ def _wrap(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
 
 
 def _one_partition() -> None:
-    # moto looks an access key up in every partition's IAM, and each loads AWS's 1,500 managed policies first: a
-    # second after each start and reset. This account is in one partition.
+    # moto looks an access key up in every partition's IAM, and each loads AWS's 1,500 managed policies
+    # first: a second after each start and reset. This account is in one partition.
     import moto.iam.models
 
     moto.iam.models.PARTITION_NAMES = [PARTITION]
 
 
 def _limit_capacity(backend: Any, faults: Faults, error: Any) -> None:
-    # AWS runs out of GPU instances; moto never does. And moto leaves a template's metadata options out, so that
-    # instances would show IMDSv1 where the template forbids it.
+    # AWS runs out of GPU instances; moto never does. And moto leaves a template's metadata options out, so
+    # that instances would show IMDSv1 where the template forbids it.
     def make(original: Any) -> Any:
         def run_instances(self: Any, image_id: str, count: int, *args: Any, **kwargs: Any) -> Any:
             if kwargs.get("launch_template"):
@@ -62,8 +67,10 @@ def _limit_capacity(backend: Any, faults: Faults, error: Any) -> None:
                     zone = self.get_subnet(kwargs["subnet_id"]).availability_zone
                 raise error(
                     "InsufficientInstanceCapacity",
-                    f"We currently do not have sufficient {wanted} capacity in the Availability Zone you requested "
-                    f"({zone or self.region_name}). Our system will be working on provisioning additional capacity.",
+                    f"We currently do not have sufficient {wanted} capacity in the Availability Zone you "
+                    "requested "
+                    f"({zone or self.region_name}). Our system will be working on provisioning additional "
+                    "capacity.",
                 )
             return original(self, image_id, count, *args, **kwargs)
 
@@ -142,10 +149,9 @@ def _group_in_use(backend: Any, group_id: str) -> bool:
         return True
     others = (g for groups in backend.groups.values() for g in groups.values() if g.id != group_id)
     return any(
-        source.get("GroupId") == group_id
+        rule.source_group.get("GroupId") == group_id
         for other in others
         for rule in (*other.ingress_rules, *other.egress_rules)
-        for source in rule.source_groups
     )
 
 
@@ -211,3 +217,52 @@ def _forget_endpoints(backend: Any) -> None:
         return delete_vpc_endpoints
 
     _wrap(backend, "delete_vpc_endpoints", make)
+
+
+def _route_endpoints(backend: Any) -> None:
+    # A gateway endpoint's routes follow its tables; moto makes them at creation only, and fails at deletion
+    # where a table was added since.
+    def make(original: Any) -> Any:
+        def modify_vpc_endpoint(self: Any, vpc_id: str, *args: Any, **kwargs: Any) -> Any:
+            endpoint = self.describe_vpc_endpoints(vpc_end_point_ids=[vpc_id])[0]
+            before = set(endpoint.route_table_ids or [])
+            answer = original(self, vpc_id, *args, **kwargs)
+            after = set(endpoint.route_table_ids or [])
+            prefix_list = endpoint.destination_prefix_list_id
+            if prefix_list:
+                for table in after - before:
+                    self.create_route(
+                        table, None, gateway_id=endpoint.id, destination_prefix_list_id=prefix_list
+                    )
+                for table in before - after:
+                    self.delete_route(table, prefix_list)
+            return answer
+
+        return modify_vpc_endpoint
+
+    _wrap(backend, "modify_vpc_endpoint", make)
+
+
+def _read_bucket_policies(bucket: Any) -> None:
+    # moto reads no conditions, so that a policy which denies plain HTTP would deny everything. The sandbox's
+    # loopback stands for AWS's HTTPS.
+    def make(_: Any) -> Any:
+        def get_permission(self: Any, action: str, resource: str) -> Any:
+            from moto.iam.access_control import IAMPolicy, PermissionResult
+
+            document = json.loads(self.policy) if self.policy else {"Statement": []}
+            statements = document["Statement"]
+            listed = statements if isinstance(statements, list) else [statements]
+            document["Statement"] = [each for each in listed if not _for_plain_http(each)]
+            if not document["Statement"]:
+                return PermissionResult.NEUTRAL
+            return IAMPolicy(json.dumps(document)).is_action_permitted(action, resource)
+
+        return get_permission
+
+    _wrap(bucket, "get_permission", make)
+
+
+def _for_plain_http(statement: dict[str, Any]) -> bool:
+    stated = statement.get("Condition", {}).get("Bool", {}).get("aws:SecureTransport")
+    return str(stated).lower() == "false"

@@ -73,13 +73,14 @@ def read(environ: dict[str, Any]) -> Request:
 
 
 def _presigned(environ: dict[str, Any], query: str) -> str:
-    # `aws eks get-token` is a presigned GetCallerIdentity. moto takes unsigned GETs for S3's, so the credential of the
-    # URL is put where moto looks for it.
+    # `aws eks get-token` is a presigned GetCallerIdentity. moto takes unsigned GETs for S3's, so the
+    # credential of the URL is put where moto looks for it.
     pairs = dict(parse_qsl(query))
     credential = pairs.get("X-Amz-Credential")
     if not credential:
         return ""
-    header = f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature={pairs.get('X-Amz-Signature', '')}"
+    signature = pairs.get("X-Amz-Signature", "")
+    header = f"AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders=host, Signature={signature}"
     if "/s3/" not in credential:
         environ["HTTP_AUTHORIZATION"] = header
     return header

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 class Settings:
     """Durations in seconds.
 
-    `self_sufficient`: clusters become ACTIVE and nodes join by themselves; without it a daemon must report both.
+    `self_sufficient`: clusters become ACTIVE and nodes join by themselves; without it a daemon must report
+    both.
     """
 
     self_sufficient: bool = False

@@ -111,7 +111,7 @@ class Emulator:
                     for name in list(self._nodes):
                         self._renew(name)
                 self._retry_blocked()
-            except (KubeError, urllib3.exceptions.HTTPError) as error:
+            except (KubeError, urllib3.exceptions.HTTPError, OSError) as error:
                 if not self._stopped.is_set():
                     _LOG.warning("nodes of %s: %s", self._cluster.name, error)
 
@@ -270,7 +270,7 @@ class Emulator:
         except KubeError as error:
             if error.status not in (404, 409):
                 _LOG.warning("pod %s: %s", _path(pod), error)
-        except urllib3.exceptions.HTTPError as error:
+        except (urllib3.exceptions.HTTPError, LookupError) as error:
             if not self._stopped.is_set():
                 _LOG.warning("pod %s: %s", _path(pod), error)
 

@@ -76,6 +76,7 @@ def up() -> None:
             print(f"the sandbox already runs: AWS at {world.aws_endpoint}, daemon {world.pid}")
             return
         _clear_remains()
+        shutil.rmtree(home() / "logs", ignore_errors=True)  # of the last world, kept until now
         began = time.monotonic()
         toolchain.paths(build=True)
         _say("tools", began)
@@ -147,9 +148,7 @@ def down() -> None:
     killed = f" ({len(late)} had to be killed)" if late else ""
     took = time.monotonic() - began
     print(f"the sandbox has ended: {len(recorded)} processes, none left{killed}, {took:.1f} s")
-    print(
-        "gone: the AWS account with its clusters, the kubeconfig, and the Pulumi state of stacks applied to"
-    )
+    print("gone: the AWS account with its clusters, the kubeconfig, and the Pulumi state of its stacks,")
     print("      for that describes a world that is no more")
     print(f"kept: built tools and charts in {cache()}, logs in {home() / 'logs'}")
 

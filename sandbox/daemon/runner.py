@@ -12,7 +12,7 @@ from typing import Any
 
 import urllib3
 
-from sandbox.aws.client import Aws
+from sandbox.aws.client import Aws, AwsError
 from sandbox.cluster.access import CLUSTER_ROLES, bind_in_namespace, policy_name
 from sandbox.cluster.addons import KNOWN, Installer
 from sandbox.cluster.control_plane import ControlPlane, ControlPlaneSpec
@@ -80,8 +80,9 @@ class Runner:
 
     @property
     def endpoint(self) -> str:
-        """The API server's URL once it is ready, else ""."""
-        return self._plane.endpoint if self._plane and self.seconds is not None else ""
+        """The API server's URL while it serves, else ""."""
+        serving = self._plane and self.seconds is not None and not self._ending.is_set()
+        return self._plane.endpoint if self._plane and serving else ""
 
     @property
     def ca_pem(self) -> bytes:
@@ -147,9 +148,7 @@ class Runner:
 
     def _keep(self, plane: ControlPlane) -> None:
         installer = Installer(plane.kube, self.cluster.service_cidr)
-        self._emulator = Emulator(
-            plane.kube, self.cluster, lambda instance: self._aws.report_nodes([instance])
-        )
+        self._emulator = Emulator(plane.kube, self.cluster, self._joined)
         while not self._ending.is_set():
             cluster = self.cluster
             try:
@@ -170,6 +169,12 @@ class Runner:
             # us.
             self._wake.wait(1.0 if unbound else None)
             self._wake.clear()
+
+    def _joined(self, instance: str) -> None:
+        try:
+            self._aws.report_nodes([instance])
+        except AwsError as error:
+            _LOG.warning("AWS did not take that %s joined: %s", instance, error)
 
     def _bind_namespaces(self, plane: ControlPlane, cluster: Cluster) -> bool:
         """Binds policies that are held in single namespaces; true while one of those does not exist."""

@@ -61,7 +61,10 @@ class Supervisor:
             self._world.save()
             _LOG.info("the world is ready: AWS at %s", aws.endpoint)
             while not self._stopping.is_set():
-                self._reconcile(aws, view, url)
+                try:
+                    self._reconcile(aws, view, url)
+                except (requests.RequestException, AwsError, ValueError) as error:
+                    _LOG.error("the comparison with AWS failed and is tried again: %s", error)
                 self._look.wait(_INTERVAL)
                 self._look.clear()
         finally:
@@ -84,17 +87,11 @@ class Supervisor:
         return aws
 
     def _reconcile(self, aws: Aws, view: View, url: str) -> None:
-        try:
-            found = {cluster.key: cluster for cluster in view.clusters()}
-        except (requests.RequestException, AwsError, ValueError) as error:
-            _LOG.error("AWS gives no list of clusters: %s", error)
-            return
+        found = {cluster.key: cluster for cluster in view.clusters()}
         for key, runner in list(self._runners.items()):
             cluster = found.get(key)
             if runner.ended():
                 del self._runners[key]
-                if cluster is not None and cluster.status == "DELETING":
-                    aws.report_cluster(*key, "DELETED")
             elif cluster is None or cluster.status == "DELETING":
                 runner.end()
             else:
@@ -125,7 +122,7 @@ class Supervisor:
                 clusters = [
                     kubeconfig.Access(*key, runner.endpoint, runner.ca_pem)
                     for key, runner in sorted(self._runners.items())
-                    if runner.endpoint and not runner.ended()
+                    if runner.endpoint
                 ]
                 kubeconfig.write(self._home / "kubeconfig", clusters, self._world)
 

@@ -15,12 +15,13 @@ engine is told so by `UNIMPLEMENTED`.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent import futures
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -83,8 +84,18 @@ class Diff:
 
     @property
     def replaces(self) -> list[str]:
-        """Paths whose change cannot be made in place."""
-        return [path for path, kind in self.properties.items() if kind.endswith("-replace")]
+        """Top-level properties in which something cannot be changed in place."""
+        return _top_level(path for path, kind in self.properties.items() if kind.endswith("-replace"))
+
+    @property
+    def changes(self) -> list[str]:
+        """Top-level properties in which something changes."""
+        return _top_level(self.properties)
+
+
+def _top_level(paths: Iterable[str]) -> list[str]:
+    """The engine looks these up in the inputs, so nested paths would show as nothing."""
+    return list(dict.fromkeys(re.split(r"[.\[]", path, maxsplit=1)[0] for path in paths))
 
 
 @dataclass(frozen=True)
@@ -464,7 +475,7 @@ def _diff_response(diff: Diff) -> Any:
     return provider_pb2.DiffResponse(
         changes=changes,
         replaces=diff.replaces,
-        diffs=list(diff.properties),
+        diffs=diff.changes,
         detailedDiff={
             path: provider_pb2.PropertyDiff(kind=_KINDS[kind], inputDiff=True)
             for path, kind in diff.properties.items()

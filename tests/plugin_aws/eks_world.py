@@ -1,4 +1,4 @@
-"""What an EKS test needs around it: a VPC with subnets in two zones, roles, and a cluster, made past the plugin."""
+"""What an EKS test needs around it: a VPC, roles, and a cluster, made past the plugin."""
 
 from __future__ import annotations
 

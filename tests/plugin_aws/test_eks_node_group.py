@@ -132,9 +132,7 @@ def test_group_that_aws_has_no_machines_for_says_so_and_the_next_up_makes_it_aga
     shortage.limit_capacity({"p5": 0})
     driver = Driver()
     inputs = inputs_of(world, cluster, "gpus", instanceTypes=["p5.48xlarge"])
-    with pytest.raises(
-        PartialError, match="InsufficientInstanceCapacity|sufficient p5.48xlarge capacity"
-    ) as caught:
+    with pytest.raises(PartialError, match=r"sufficient p5\.48xlarge capacity") as caught:
         driver.create(GROUP, **inputs)
     failed = caught.value
     assert failed.state["status"] == "CREATE_FAILED"

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.plugins.protocol import PluginError
 from sandbox.state import aws_client
 from tests.plugin_aws.conftest import Driver
 
@@ -77,3 +78,15 @@ def test_misspelt_log_group_input_is_refused_with_the_nearest_name(driver: Drive
     [(path, reason)] = driver.failures(GROUP, name="/x", retentionInDay=30)
     assert path == "retentionInDay"
     assert "did you mean 'retentionInDays'" in reason
+
+
+def test_key_that_the_sandbox_cannot_change_is_said_and_changes_nothing_else(
+    driver: Driver, logs: Any
+) -> None:
+    made = driver.create(GROUP, name="/sealed", retentionInDays=30)
+    key = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    with pytest.raises(PluginError, match="AssociateKmsKey"):
+        made.update(name="/sealed", retentionInDays=60, kmsKeyId=key)
+    [group] = logs.describe_log_groups(logGroupNamePrefix="/sealed")["logGroups"]
+    assert group["retentionInDays"] == 30
+    made.delete()

@@ -1,4 +1,5 @@
-"""One real control plane for all tests of the Kubernetes plugin, and the plugin as the engine would drive it."""
+"""One real control plane for all tests of the Kubernetes plugin, and the plugin as the engine would drive
+it."""
 
 from __future__ import annotations
 
@@ -122,9 +123,9 @@ def namespace(driver: Driver, request: pytest.FixtureRequest) -> Iterator[str]:
     name = "t-" + hashlib.sha256(request.node.name.encode()).hexdigest()[:16]
     resource = driver.resource("core/v1:Namespace", name)
     driver.up(resource, {"metadata": {"name": name}})
-    yield name
     client = driver.provider._objects.client
     assert client is not None
+    yield name
     client.request("DELETE", f"/api/v1/namespaces/{name}")  # not waited for: emptying one takes 5 s and more
 
 

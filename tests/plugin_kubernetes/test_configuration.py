@@ -21,6 +21,8 @@ from sandbox.plugins.kubernetes.provider import KubernetesProvider
 from sandbox.plugins.protocol import UNKNOWN, PluginError
 from tests.plugin_kubernetes.conftest import kubeconfig
 
+pytestmark = [pytest.mark.world, pytest.mark.xdist_group("plugin-kubernetes")]
+
 
 def text(server: str = "https://a.test", ca: str = "A", cluster: str = "one", **user: object) -> str:
     entry = {
@@ -101,9 +103,18 @@ def test_a_token_that_the_cluster_refuses_is_told_with_what_to_look_at(plane: Co
         client.get("/api/v1/namespaces/default")
 
 
+def test_a_broken_authority_is_named() -> None:
+    provider = KubernetesProvider()
+    provider.configure({"kubeconfig": text(token="x")})
+    client = provider._objects.client
+    assert client is not None
+    with pytest.raises(PluginError, match="certificate-authority-data holds no certificate"):
+        client.get("/version")
+
+
 def test_a_cluster_that_does_not_answer_is_named() -> None:
     provider = KubernetesProvider()
-    provider.configure({"kubeconfig": text(server="http://127.0.0.1:9", token="x")})
+    provider.configure({"kubeconfig": text(server="http://127.0.0.1:9", ca="", token="x")})
     client = provider._objects.client
     assert client is not None
     with pytest.raises(PluginError, match=r"API server http://127\.0\.0\.1:9 does not answer"):

@@ -10,6 +10,8 @@ import pytest
 from sandbox.plugins.protocol import UNKNOWN, PluginError
 from tests.plugin_kubernetes.conftest import Driver
 
+pytestmark = [pytest.mark.world, pytest.mark.xdist_group("plugin-kubernetes")]
+
 
 def config_map(namespace: str, name: str = "settings", **data: str) -> dict:
     return {"metadata": {"name": name, "namespace": namespace}, "data": data}

@@ -19,6 +19,8 @@ from sandbox.plugins.kubernetes import charts
 from sandbox.plugins.protocol import UNKNOWN, PartialError, PluginError, Resource
 from tests.plugin_kubernetes.conftest import Driver, kubeconfig
 
+pytestmark = [pytest.mark.world, pytest.mark.xdist_group("plugin-kubernetes")]
+
 
 def release(driver: Driver, name: str = "web") -> Resource:
     return driver.resource("helm.sh/v3:Release", name)
@@ -193,8 +195,18 @@ def test_values_and_revisions_of_others_are_drift(
     config = tmp_path / "kubeconfig"
     config.write_text(kubeconfig(plane))
     subprocess.run(
-        [str(toolchain.paths().helm), "upgrade", "web", str(chart), "--set", "greeting=by-hand"]
-        + ["--namespace", namespace, "--kubeconfig", str(config)],
+        [
+            str(toolchain.paths().helm),
+            "upgrade",
+            "web",
+            str(chart),
+            "--set",
+            "greeting=by-hand",
+            "--namespace",
+            namespace,
+            "--kubeconfig",
+            str(config),
+        ],
         check=True,
         capture_output=True,
     )

@@ -13,6 +13,8 @@ from sandbox.plugins.protocol import PartialError, PluginError
 from tests.plugin_kubernetes.conftest import Driver
 from tests.plugin_kubernetes.test_objects import deployment
 
+pytestmark = [pytest.mark.world, pytest.mark.xdist_group("plugin-kubernetes")]
+
 
 def test_a_deployment_that_does_not_fit_fails_with_the_schedulers_own_words(
     driver: Driver, namespace: str

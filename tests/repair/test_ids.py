@@ -72,6 +72,18 @@ def test_a_security_group_rule_is_found_by_what_it_says() -> None:
     assert find(token, {**inputs, "fromPort": 22, "toPort": 22}) == []
 
 
+def test_a_subnets_route_table_is_found_by_both() -> None:
+    ec2 = boto3.client("ec2", "us-east-1")
+    vpc = make_vpc()
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.0.0.0/24")["Subnet"]["SubnetId"]
+    table = ec2.create_route_table(VpcId=vpc)["RouteTable"]["RouteTableId"]
+    inputs = {"routeTableId": table, "subnetId": subnet}
+    token = "aws:ec2/routeTableAssociation:RouteTableAssociation"
+    assert find(token, inputs) == []
+    made = ec2.associate_route_table(RouteTableId=table, SubnetId=subnet)["AssociationId"]
+    assert find(token, inputs) == [made]
+
+
 def test_a_key_that_is_to_be_deleted_is_not_taken_for_the_new_one() -> None:
     kms = boto3.client("kms", "us-east-1")
     tags = [{"TagKey": "bastide:name", "TagValue": "here"}]

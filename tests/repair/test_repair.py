@@ -62,7 +62,7 @@ def mend(project: Project, **options) -> tuple[int, str]:
 def test_a_thing_that_was_made_but_not_reported_is_adopted_and_not_made_twice(project: Project) -> None:
     project.configure(a={"name": "one", "size": 1, "linger": 20}, b={"name": "two", "size": 1})
     kill_when(project, lambda: {"one", "two"} <= set(project.things()))
-    assert "currently locked" in project.pulumi("up", "--yes", status=1)
+    assert "currently locked" in project.pulumi("up", "--yes", "--skip-preview", status=1)
 
     status, said = mend(project)
     assert status == REPAIRED
@@ -71,10 +71,10 @@ def test_a_thing_that_was_made_but_not_reported_is_adopted_and_not_made_twice(pr
     assert "in the stack, as the cloud has it" in said
 
     project.configure(a={"name": "one", "size": 2}, b={"name": "two", "size": 1})
-    project.pulumi("up", "--yes")
+    project.pulumi("up", "--yes", "--skip-preview")
     assert set(project.things()) == {"one", "two"}
     assert project.things()["one"]["size"] == 2
-    project.pulumi("destroy", "--yes")
+    project.pulumi("destroy", "--yes", "--skip-preview")
     assert project.things() == {}
 
 
@@ -85,18 +85,18 @@ def test_a_thing_that_was_not_made_is_made_by_the_next_run(project: Project) -> 
     assert status == REPAIRED
     assert "does not exist" in said
     project.configure(a={"name": "one", "size": 1})
-    assert "pending" not in project.pulumi("up", "--yes")
+    assert "pending" not in project.pulumi("up", "--yes", "--skip-preview")
     assert set(project.things()) == {"one"}
 
 
 def test_a_replacement_that_was_killed_leaves_one_thing(project: Project) -> None:
     project.configure(a={"name": "one", "size": 1})
-    project.pulumi("up", "--yes")
+    project.pulumi("up", "--yes", "--skip-preview")
     project.configure(a={"name": "two", "size": 1, "linger": 20})
     kill_when(project, lambda: "two" in project.things())
     assert mend(project)[0] == REPAIRED
     project.configure(a={"name": "two", "size": 1})
-    project.pulumi("up", "--yes")
+    project.pulumi("up", "--yes", "--skip-preview")
     assert set(project.things()) == {"two"}
 
 
@@ -109,7 +109,7 @@ def test_what_cannot_be_found_is_left_to_the_operator_until_its_id_is_given(proj
     (made,) = project.things()
     assert mend(project, finders={}, ids={URN: made})[0] == REPAIRED
     project.configure(a={"name": "one", "size": 1, "random": True})
-    project.pulumi("up", "--yes")
+    project.pulumi("up", "--yes", "--skip-preview")
     assert set(project.things()) == {made}
 
 
@@ -121,7 +121,7 @@ def test_what_the_operator_says_was_not_made_is_forgotten(project: Project) -> N
 
 def test_a_stack_in_order_is_left_as_it_is(project: Project) -> None:
     project.configure(a={"name": "one", "size": 1})
-    project.pulumi("up", "--yes")
+    project.pulumi("up", "--yes", "--skip-preview")
     before = project.pulumi("stack", "export")
     status, said = mend(project)
     assert status == REPAIRED

@@ -164,3 +164,9 @@ def reported_aws(awaiting_daemon: str) -> Account:
     control = Aws(awaiting_daemon)
     control.reset()
     return Account(awaiting_daemon, control)
+
+
+@pytest.fixture
+def any_aws(self_sufficient: str) -> Account:
+    """An account in whatever state it is: for what does not depend on it (emptying takes half a second)."""
+    return Account(self_sufficient, Aws(self_sufficient))

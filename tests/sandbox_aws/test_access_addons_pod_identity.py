@@ -147,7 +147,7 @@ def test_a_pod_identity_association_lives_from_creation_to_deletion(aws: Account
 
 def test_a_role_that_does_not_trust_pods_is_refused(aws: Account) -> None:
     aws.cluster()
-    with pytest.raises(ClientError, match="does not let pods.eks.amazonaws.com assume it"):
+    with pytest.raises(ClientError, match=r"does not let pods\.eks\.amazonaws\.com assume it"):
         aws("eks").create_pod_identity_association(
             clusterName="one", namespace="web", serviceAccount="app", roleArn=aws.made["node_role"]
         )

@@ -91,7 +91,7 @@ def test_a_cluster_that_aws_would_refuse_is_refused(aws: Account, change: dict[s
 
 def test_a_role_that_does_not_trust_eks_is_refused(aws: Account) -> None:
     subnets, role = aws.network(), aws.role("wrong", "ec2.amazonaws.com")
-    with pytest.raises(ClientError, match="does not let eks.amazonaws.com assume it"):
+    with pytest.raises(ClientError, match=r"does not let eks\.amazonaws\.com assume it"):
         aws("eks").create_cluster(name="one", roleArn=role, resourcesVpcConfig={"subnetIds": subnets})
 
 

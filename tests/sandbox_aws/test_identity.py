@@ -95,11 +95,11 @@ def test_a_token_of_an_assumed_role_resolves_to_its_session(aws: Account) -> Non
         ("kms", "list_keys"),
     ],
 )
-def test_a_key_that_nobody_owns_is_refused(aws: Account, service: str, call: str) -> None:
+def test_a_key_that_nobody_owns_is_refused(any_aws: Account, service: str, call: str) -> None:
     client: Any = boto3.client(
         service,
         region_name=REGION,
-        endpoint_url=aws.endpoint,
+        endpoint_url=any_aws.endpoint,
         aws_access_key_id="AKIAXXXXXXXXXXXXXXXX",
         aws_secret_access_key="x",
     )

@@ -75,26 +75,26 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 def test_a_stack_is_created_left_alone_updated_replaced_and_destroyed(project: Project) -> None:
     project.configure(a={"name": "one", "size": 1})
-    assert "+ 2 created" in project.pulumi("up", "--yes")
+    assert "+ 2 created" in project.pulumi("up", "--yes", "--skip-preview")
     assert "2 unchanged" in project.pulumi("preview", "--expect-no-changes")
     assert project.pulumi("stack", "output", "count").strip() == "1"
 
     project.configure(a={"name": "one", "size": 2})
-    assert "~ 1 updated" in project.pulumi("up", "--yes")
+    assert "~ 1 updated" in project.pulumi("up", "--yes", "--skip-preview")
     assert project.things()["one"]["size"] == 2
 
     project.configure(a={"name": "two", "size": 2})
-    assert "1 replaced" in project.pulumi("up", "--yes")
+    assert "1 replaced" in project.pulumi("up", "--yes", "--skip-preview")
     assert list(project.things()) == ["two"]
 
-    project.pulumi("destroy", "--yes")
+    project.pulumi("destroy", "--yes", "--skip-preview")
     assert project.things() == {}
 
 
 def test_a_run_writes_nothing_into_the_project(project: Project) -> None:
     project.configure(a={"name": "one", "size": 1})
     before = (project.folder / "Pulumi.test.yaml").read_text()
-    project.pulumi("up", "--yes")
+    project.pulumi("up", "--yes", "--skip-preview")
     assert (project.folder / "Pulumi.test.yaml").read_text() == before
     assert {path.name for path in project.folder.iterdir()} == {
         *("Pulumi.yaml", "Pulumi.test.yaml", "__main__.py", "home", "world")

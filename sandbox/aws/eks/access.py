@@ -72,10 +72,15 @@ def _new(
         )
     account, noun, path = match.groups()
     name = path.rpartition("/")[2]
-    # A role acts through sessions, so its default name carries the session's (EKS user guide, creating-access-entries).
+    # A role acts through sessions, so its default name carries the session's (EKS user guide,
+    # creating-access-entries).
     session = f"arn:aws:sts::{account}:assumed-role/{name}/{{{{SessionName}}}}"
     default = session if noun == "role" else principal
-    arn = f"arn:aws:eks:{cluster.region}:{ACCOUNT_ID}:access-entry/{cluster.name}/{noun}/{account}/{name}/{cluster.oidc_id[:8].lower()}"
+    unique = cluster.oidc_id[:8].lower()
+    arn = (
+        f"arn:aws:eks:{cluster.region}:{ACCOUNT_ID}:access-entry/"
+        f"{cluster.name}/{noun}/{account}/{name}/{unique}"
+    )
     entry = AccessEntry(principal, kind, username or default, groups, tags, arn)
     cluster.access[principal] = entry
     return entry

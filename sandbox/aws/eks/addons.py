@@ -1,7 +1,8 @@
 """Add-ons: the versions that AWS publishes, and their installation on a cluster.
 
-What an add-on runs is not emulated here (the daemon runs the control plane, charts bring the agents); its API life
-is: versions that fit the cluster, configuration that is JSON, and those that need a node wait for one.
+What an add-on runs is not emulated here (the daemon runs the control plane, charts bring the agents); its
+API life is: versions that fit the cluster, configuration that is JSON, and those that need a node wait for
+one.
 """
 
 from __future__ import annotations

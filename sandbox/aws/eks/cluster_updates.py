@@ -21,9 +21,9 @@ def update_config(call: Call, given: dict[str, Any]) -> dict[str, Any]:
     clusters.refuse_unemulated(given, "UpdateClusterConfig")
     named = [name for name in ONE_AT_A_TIME if given.get(name) is not None]
     if len(named) != 1:
+        wanted, given_names = ", ".join(ONE_AT_A_TIME), ", ".join(named) or "none"
         raise ApiError(
-            "InvalidParameterException",
-            f"give exactly one of {', '.join(ONE_AT_A_TIME)} in an update; given: {', '.join(named) or 'none'}",
+            "InvalidParameterException", f"give exactly one of {wanted} in an update; given: {given_names}"
         )
     _require_idle(cluster)
     kind, change = named[0], given[named[0]]

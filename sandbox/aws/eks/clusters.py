@@ -26,7 +26,8 @@ UNEMULATED = (
     "kubeSchedulerConfig",
     "kubeControllerManagerConfig",
 )
-"""Members that the model allows and this EKS does not act on: refused, because a silent yes would be a lie."""
+"""Members that the model allows and this EKS does not act on: refused, because a silent yes would be a
+lie."""
 
 
 def document(cluster: Cluster) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from sandbox.aws import catalogue, identity
 from sandbox.aws.eks import network
 from sandbox.aws.eks import nodegroup_rules as rules
 from sandbox.aws.eks.store import Cluster, NodeGroup
+from sandbox.aws.errors import ApiError
 from sandbox.state import ACCOUNT_ID
 
 IMAGE = "ami-ekslinux"
@@ -55,7 +56,8 @@ def instances(cluster: Cluster, group: NodeGroup) -> list[Any]:
 
 
 def launch(cluster: Cluster, group: NodeGroup, count: int) -> str | None:
-    """Launches up to `count` instances of the present generation; gives AWS's reason for the first that failed."""
+    """Launches up to `count` instances of the present generation; gives AWS's reason for the first that
+    failed."""
     for _ in range(count):
         reason = _launch_one(cluster, group)
         if reason is not None:
@@ -66,40 +68,44 @@ def launch(cluster: Cluster, group: NodeGroup, count: int) -> str | None:
 def _launch_one(cluster: Cluster, group: NodeGroup) -> str | None:
     from moto.core.exceptions import ServiceException
 
-    live = instances(cluster, group)
-    subnets = network.subnets(cluster.region, group.request["subnets"])
-    crowd = Counter(instance.subnet_id for instance in live)
+    noun = "Spot" if group.request.get("capacityType") == "SPOT" else "On-Demand"
+    crowd = Counter(instance.subnet_id for instance in instances(cluster, group))
     reason = None
     for instance_type in group.instance_types:
-        offered = catalogue.zones(cluster.region, instance_type)
-        fitting = [s for s in subnets if s.availability_zone in offered]
-        if not fitting:
-            zones = ", ".join(sorted({s.availability_zone for s in subnets}))
-            reason = (
-                f"Your requested instance type ({instance_type}) is not supported in your requested Availability "
-                f"Zone ({zones}). Launching EC2 instance failed."
-            )
-            continue
-        subnet = min(fitting, key=lambda s: (crowd[s.id], group.request["subnets"].index(s.id)))
         try:
+            subnet = _subnet(cluster, group, instance_type, crowd)
             made = _run(cluster, group, instance_type, subnet)
-        except ServiceException as error:
-            noun = "Spot" if group.request.get("capacityType") == "SPOT" else "On-Demand"
-            reason = f"Could not launch {noun} Instances. {error.code} - {error.message} Launching EC2 instance failed."
+        except (ServiceException, ApiError) as error:
+            # Also a subnet or a template that somebody deleted: AWS goes on trying, and says why it cannot.
+            said = f"{error.code} - {error.message}"
+            reason = f"Could not launch {noun} Instances. {said} Launching EC2 instance failed."
             continue
         group.instances[made.id] = group.generation
         return None
     return reason
 
 
+def _subnet(cluster: Cluster, group: NodeGroup, instance_type: str, crowd: Counter[str]) -> Any:
+    """The emptiest subnet in a zone that offers the type, the first of several."""
+    subnets = network.subnets(cluster.region, group.request["subnets"])
+    offered = catalogue.zones(cluster.region, instance_type)
+    fitting = [subnet for subnet in subnets if subnet.availability_zone in offered]
+    if not fitting:
+        zones = ", ".join(sorted({subnet.availability_zone for subnet in subnets}))
+        raise ApiError(
+            "Unsupported",
+            f"Your requested instance type ({instance_type}) is not supported in your requested "
+            f"Availability Zone ({zones}).",
+        )
+    return min(fitting, key=lambda subnet: crowd[subnet.id])
+
+
 def _run(cluster: Cluster, group: NodeGroup, instance_type: str, subnet: Any) -> Any:
-    data = (
-        rules.template_of(cluster.region, {"id": group.template["id"], "version": group.template["version"]})[
-            1
-        ]
-        if group.template
-        else {}
-    )
+    data: dict[str, Any] = {}
+    if group.template:
+        data = rules.template_of(
+            cluster.region, {"id": group.template["id"], "version": group.template["version"]}
+        )[1]
     groups = list(data.get("SecurityGroupIds") or []) or list(
         itertools.chain.from_iterable(
             interface.get("Groups") or [] for interface in data.get("NetworkInterfaces") or []
@@ -111,7 +117,10 @@ def _run(cluster: Cluster, group: NodeGroup, instance_type: str, subnet: Any) ->
             "LaunchTemplateId": group.template["id"],
             "Version": group.template["version"],
         }
-    if not data.get("BlockDeviceMappings"):
+    if data.get("BlockDeviceMappings"):
+        # Given again: moto would add a root device of its own beside those of the template.
+        extra["block_device_mappings"] = data["BlockDeviceMappings"]
+    else:
         size = group.request.get("diskSize") or rules.DEFAULT_DISK_GIB
         extra["block_device_mappings"] = [
             {
@@ -164,7 +173,8 @@ def terminate(cluster: Cluster, group: NodeGroup, ids: list[str]) -> None:
 def surplus(cluster: Cluster, group: NodeGroup, count: int) -> list[str]:
     """Which `count` to end on scale-in: from the fullest subnet, of the oldest generation, the oldest first.
 
-    That is the default termination policy of Auto Scaling: zones are balanced first, then the oldest template.
+    That is the default termination policy of Auto Scaling: zones are balanced first, then the oldest
+    template.
     """
     live = instances(cluster, group)
     chosen: list[str] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any
 
@@ -10,11 +11,17 @@ from sandbox.aws.eks.store import Addon, Cluster, NodeGroup, Store, Update
 from sandbox.aws.eks.tables import ADDONS
 from sandbox.aws.settings import Settings
 
+_LOG = logging.getLogger("sandbox.aws")
+
 
 def advance(store: Store, settings: Settings) -> None:
     """One step for everything that is under way."""
     for cluster in list(store.clusters.values()):
-        _advance_cluster(store, cluster, settings)
+        try:
+            _advance_cluster(store, cluster, settings)
+        except Exception:
+            # One cluster's trouble must not stop the others; what moved it may be gone at the next step.
+            _LOG.exception("cluster %s did not advance; the next step tries again", cluster.arn)
 
 
 def _advance_cluster(store: Store, cluster: Cluster, settings: Settings) -> None:
@@ -86,7 +93,8 @@ def _settle(group: NodeGroup, wanted: int, reason: str | None, settings: Setting
             )
             group.status, group.issues = "CREATE_FAILED", [*issues, missing]
     elif group.status == "UPDATING":
-        # EKS ends a configuration update when the Auto Scaling group has the new numbers, not when nodes are there.
+        # EKS ends a configuration update when the Auto Scaling group has the new numbers, not when nodes are
+        # there.
         _finish(group, "Successful", [])
         group.status, group.issues = ("DEGRADED", issues) if reason else ("ACTIVE", [])
     elif group.status in ("ACTIVE", "DEGRADED"):

@@ -1,4 +1,5 @@
-"""What EKS refuses of a node group: contradictions with its launch template, unknown types, impossible sizes."""
+"""What EKS refuses of a node group: contradictions with its launch template, unknown types, impossible
+sizes."""
 
 from __future__ import annotations
 
@@ -79,7 +80,8 @@ def check_template(given: dict[str, Any], data: dict[str, Any]) -> None:
     if data.get("ImageId"):
         if given.get("amiType") not in (None, "CUSTOM"):
             raise _invalid(
-                "You cannot specify an AMI Type other than CUSTOM, when specifying an image id in your launch template."
+                "You cannot specify an AMI Type other than CUSTOM, when specifying an image id in your "
+                "launch template."
             )
         if given.get("version") or given.get("releaseVersion"):
             raise _invalid(
@@ -111,10 +113,12 @@ def check_types(region: str, types: list[str], ami_type: str, kubernetes: str) -
 
 
 def check_version(cluster: Cluster, version: str) -> None:
-    """Nodes may be as new as the control plane and up to three minors older (Kubernetes' version skew policy)."""
+    """Nodes may be as new as the control plane and up to three minors older (Kubernetes' version skew
+    policy)."""
     if not _minor(cluster.version) - 3 <= _minor(version) <= _minor(cluster.version):
         raise _invalid(
-            f"Requested nodegroup Kubernetes version {version} does not go with cluster version {cluster.version}: "
+            f"Requested nodegroup Kubernetes version {version} does not go with cluster version "
+            f"{cluster.version}: "
             "nodes are at most three minor versions older and never newer."
         )
 

@@ -1,4 +1,5 @@
-"""Changes of a node group: sizes, labels and taints at once; versions and templates by replacing instances."""
+"""Changes of a node group: sizes, labels and taints at once; versions and templates by replacing
+instances."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ def _require_idle(cluster: Cluster, group: NodeGroup) -> None:
 
 @operation("UpdateNodegroupConfig")
 def update_config(call: Call, given: dict[str, Any]) -> dict[str, Any]:
-    """Sizes, labels, taints and rollout settings. New labels and taints reach new nodes and, as on EKS, present ones."""
+    """Sizes, labels, taints and rollout settings. New labels and taints reach new nodes and, as on EKS,
+    present ones."""
     cluster = call.cluster(given["clusterName"])
     group = cluster.nodegroup(given["nodegroupName"])
     _require_idle(cluster, group)

@@ -98,8 +98,8 @@ class Association:
 class NodeGroup:
     """A managed node group and the EC2 instances that it holds.
 
-    `generation` counts rollouts: an instance of an older generation is replaced. `instances` maps an instance's id
-    to its generation; `joined` are those whose Kubernetes nodes were reported.
+    `generation` counts rollouts: an instance of an older generation is replaced. `instances` maps an
+    instance's id to its generation; `joined` are those whose Kubernetes nodes were reported.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """EKS facts from AWS's documentation: Kubernetes versions, add-on versions, access policies.
 
-Add-on versions carry where they were seen; a version that is not here is refused like an unknown one on AWS, so a
-new one is added here with its source.
+Add-on versions carry where they were seen; a version that is not here is refused like an unknown one on
+AWS, so a new one is added here with its source.
 """
 
 from __future__ import annotations
@@ -128,4 +128,5 @@ ACCESS_POLICIES: Final = (
 """Access policies of the EKS user guide, access-policy-permissions."""
 
 RESERVED_GROUP_PREFIXES: Final = ("system:", "eks:", "aws:", "amazon:", "iam:")
-"""Kubernetes group names that an access entry may not start with (EKS user guide, creating-access-entries)."""
+"""Kubernetes group names that an access entry may not start with (EKS user guide,
+creating-access-entries)."""

@@ -1,4 +1,4 @@
-"""Who may use a cluster: access entries for people, policies on them, and Pod Identity associations for pods."""
+"""Who may use a cluster: access entries for people, policies on them, Pod Identity associations for pods."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ class AccessPolicyAssociation(ResourceType):
         "policyArn": replace(
             cfn="AccessPolicies/PolicyArn",
             required=True,
-            source="EKS knows an association by cluster, principal and policy: another policy is another association",
+            source="EKS knows an association by cluster, principal and policy: another policy is another one",
         ),
         "accessScope": judged(
             "AccessPolicies/AccessScope",

@@ -1,7 +1,7 @@
 """EKS add-ons.
 
-Blind spot: the sandbox keeps an add-on's version and life, but runs none of its pods; what the kit needs of an add-on
-on the nodes (network, DNS) is the emulated node's.
+Blind spot: the sandbox keeps an add-on's version and life, but runs none of its pods; what the kit needs of
+an add-on on the nodes (network, DNS) is the emulated node's.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Addon(ResourceType):
         return f"{inputs['clusterName']}:{inputs['addonName']}"
 
     def ready(self, ctx: Context, resource_id: str, inputs: Inputs) -> None:
-        """Waits until it is ACTIVE. A DEGRADED one is waited for too, with its reason: most need a node to run on."""
+        """Waits until it is ACTIVE. A DEGRADED one is waited for too, with its reason: most need a node."""
         cluster, name = parts(resource_id, ":", _ID)
 
         def active() -> bool:

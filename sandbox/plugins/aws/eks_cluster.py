@@ -1,8 +1,8 @@
 """The EKS cluster.
 
-In the sandbox a cluster is a real control plane on this machine: its endpoint and certificate authority are real,
-its VPC, log and encryption settings are kept and shown. Blind spots: nothing is logged to CloudWatch, secrets are
-not encrypted by the key, and public access CIDRs filter nothing.
+In the sandbox a cluster is a real control plane on this machine: its endpoint and certificate authority are
+real, its VPC, log and encryption settings are kept and shown. Blind spots: nothing is logged to CloudWatch,
+secrets are not encrypted by the key, and public access CIDRs filter nothing.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class Cluster(ResourceType):
         return [("eks", "CreateCluster", params)]
 
     def known(self, ctx: Context, inputs: Inputs) -> dict[str, Plain]:
-        """The ARN follows from the name; the fields that EKS adds to the VPC settings are unknown until then."""
+        """The ARN follows from the name; what EKS adds to the VPC settings is unknown until then."""
         found: dict[str, Plain] = {
             "vpcConfig": {"clusterSecurityGroupId": UNKNOWN, "vpcId": UNKNOWN, "publicAccessCidrs": UNKNOWN}
         }
@@ -234,7 +234,7 @@ def _log_types(cluster: dict[str, Any]) -> list[str]:
 
 
 def _config_changes(cluster: dict[str, Any], new: Inputs, changed: set[str]) -> list[dict[str, Any]]:
-    """The UpdateClusterConfig calls that make the cluster what the inputs say; EKS refuses one that changes nothing."""
+    """The UpdateClusterConfig calls that lead to the inputs; EKS refuses one that changes nothing."""
     calls: list[dict[str, Any]] = []
     mode = (new.get("accessConfig") or {}).get("authenticationMode")
     if "accessConfig" in changed and mode and mode != cluster["accessConfig"]["authenticationMode"]:
@@ -261,7 +261,7 @@ def _log_changes(have: list[str], want: list[str]) -> list[dict[str, Any]]:
 
 
 def _vpc_changes(have: dict[str, Any], want: dict[str, Plain]) -> list[dict[str, Any]]:
-    """Endpoint access and placement, which EKS does not take in one update. What is not set is EKS's default."""
+    """Endpoint access and placement, which EKS takes apart only. What is not set is EKS's default."""
     full = {"endpointPublicAccess": True, "endpointPrivateAccess": False, **kept(want, _VPC_FIELDS)}
     calls = []
     for names in (_ENDPOINT_FIELDS, ("subnetIds", "securityGroupIds")):

@@ -23,13 +23,13 @@ def _issue(code: object, message: object, resources: Iterable[str] | None) -> st
 
 
 def await_update(ctx: Context, started: Mapping[str, Any], **about: str) -> None:
-    """Waits until an update has ended; raises with EKS's errors where it failed. `about` is DescribeUpdate's."""
+    """Waits until an update has ended; raises EKS's errors where it failed. `about` is DescribeUpdate's."""
     update_id, kind = started["update"]["id"], started["update"]["type"]
     latest: dict[str, Any] = {}
 
     def ended() -> bool:
         latest.update(ctx.client("eks").describe_update(updateId=update_id, **about)["update"])
-        return latest["status"] != "InProgress"
+        return bool(latest["status"] != "InProgress")
 
     ctx.wait(f"{kind} of {' '.join(about.values())}", ended)
     if latest["status"] != "Successful":
@@ -41,7 +41,7 @@ def await_update(ctx: Context, started: Mapping[str, Any], **about: str) -> None
 
 
 def await_gone(ctx: Context, what: str, look: Callable[[], Mapping[str, Any]]) -> None:
-    """Waits until `look` finds nothing more; raises with the issues where EKS says that the deletion failed."""
+    """Waits until `look` finds nothing more; raises with the issues where the deletion failed."""
 
     def gone() -> bool:
         try:

@@ -1,7 +1,7 @@
 """Managed node groups.
 
-Why a group does not come up is told with EKS's own health issues. A group that could not be created stays in the
-state, because it stays in AWS; EKS repairs no such group, so the next `up` deletes it and makes it again.
+Why a group does not come up is told with EKS's own health issues. A group that could not be created stays in
+the state, because it stays in AWS; EKS repairs no such group, so the next `up` deletes it and makes it again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from sandbox.plugins.protocol import Plain, PluginError
 
 _ID: Final = "cluster:node-group"
 
-_SAME_TEMPLATE: Final = "UpdateNodegroupVersion takes only another version of the template that the group was made with (EKS API reference)"
+_SAME_TEMPLATE: Final = (
+    "UpdateNodegroupVersion takes only another version of the template that the group was made with "
+    "(EKS API reference)"
+)
 
 _COPIED: Final = (
     "amiType",
@@ -151,8 +154,8 @@ class NodeGroup(ResourceType):
             group = _describe(ctx, resource_id)
             if group["status"] == "CREATE_FAILED":
                 raise PluginError(
-                    f"the node group {resource_id} could not be created: {issues(group)}. It stays, without its nodes; "
-                    "the next up deletes it and tries again"
+                    f"the node group {resource_id} could not be created: {issues(group)}. "
+                    "It stays, without its nodes; the next up deletes it and tries again"
                 )
             if issues(group):
                 ctx.log(f"{resource_id} is {group['status']}: {issues(group)}")
@@ -240,9 +243,10 @@ def _config_change(old: Inputs, new: Inputs, changed: set[str]) -> dict[str, Any
         gone = [key for key in before if key not in after]
         result["labels"] = compact(addOrUpdateLabels=put or None, removeLabels=gone)
     if "taints" in changed:
-        before, after = old.get("taints") or [], new.get("taints") or []
-        names = {(taint["key"], taint["effect"]) for taint in after}
-        gone = [taint for taint in before if (taint["key"], taint["effect"]) not in names]
-        put = [taint for taint in after if taint not in before]
-        result["taints"] = compact(addOrUpdateTaints=put, removeTaints=gone)
+        have, want = old.get("taints") or [], new.get("taints") or []
+        # EKS knows a taint by key and effect, so another value is an update of the same taint.
+        names = {(taint["key"], taint["effect"]) for taint in want}
+        lifted = [taint for taint in have if (taint["key"], taint["effect"]) not in names]
+        laid = [taint for taint in want if taint not in have]
+        result["taints"] = compact(addOrUpdateTaints=laid, removeTaints=lifted)
     return result

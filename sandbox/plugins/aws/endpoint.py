@@ -17,6 +17,20 @@ _LISTS: Final = {
 }
 
 
+def _who_resolves(value: Plain) -> Plain:
+    """EC2 has a flag where CloudFormation's schema has a word."""
+    return "OnlyInboundResolver" if value else "AllResolvers"
+
+
+def _dns_options(options: Any) -> Any:
+    """The SDK's DNS options as EC2 takes them; what is not known yet stays."""
+    if not isinstance(options, dict):
+        return options
+    return compact(
+        PrivateDnsOnlyForInboundResolverEndpoint=options.get("privateDnsOnlyForInboundResolverEndpoint")
+    )
+
+
 @register
 class VpcEndpoint(ResourceType):
     """A gateway endpoint (S3, DynamoDB: by routes) or an interface endpoint (by addresses in subnets)."""
@@ -37,7 +51,18 @@ class VpcEndpoint(ResourceType):
         "autoAccept": update(
             source="accepts a connection request after the creation; EC2 keeps no such property"
         ),
-        "dnsOptions": refused("the kit's endpoints resolve by AWS's default DNS options"),
+        "dnsOptions": judged(
+            "DnsOptions",
+            computed=True,
+            fields={
+                "privateDnsOnlyForInboundResolverEndpoint": judged(
+                    "PrivateDnsOnlyForInboundResolverEndpoint", encode=_who_resolves
+                ),
+                "dnsRecordIpType": refused("the kit's networks are IPv4 only"),
+                "privateDnsPreference": refused("the kit has no VPC Lattice network"),
+                "privateDnsSpecifiedDomains": refused("the kit has no VPC Lattice network"),
+            },
+        ),
         "resourceConfigurationArn": refused("the kit has no VPC Lattice resource"),
         "serviceNetworkArn": refused("the kit has no VPC Lattice network"),
         "serviceRegion": refused("the kit's endpoints lead to services of their own region"),
@@ -92,6 +117,7 @@ class VpcEndpoint(ResourceType):
                     PolicyDocument=inputs.get("policy"),
                     PrivateDnsEnabled=inputs.get("privateDnsEnabled"),
                     IpAddressType=inputs.get("ipAddressType"),
+                    DnsOptions=_dns_options(inputs.get("dnsOptions")),
                     TagSpecifications=ctx.ec2_tags("vpc-endpoint", inputs),
                     **{wire: inputs.get(name) for name, wire in _LISTS.items()},
                 ),
@@ -167,6 +193,8 @@ class VpcEndpoint(ResourceType):
             params["PrivateDnsEnabled"] = new["privateDnsEnabled"]
         if "ipAddressType" in changed:
             params["IpAddressType"] = new["ipAddressType"]
+        if "dnsOptions" in changed:
+            params["DnsOptions"] = _dns_options(new.get("dnsOptions"))
         for name, wire in _LISTS.items():
             if name in changed:
                 before, after = old.get(name) or [], new.get(name) or []

@@ -1,7 +1,8 @@
 """IAM roles and their policies.
 
-Blind spots: the sandbox's IAM keeps policies and judges their grammar, but evaluates none of them: what a role may
-do is not tried here. Users, groups, instance profiles and policies with an ARN of their own are no part of the kit.
+Blind spots: the sandbox's IAM keeps policies and judges their grammar, but evaluates none of them: what a
+role may do is not tried here. Users, groups, instance profiles and policies with an ARN of their own are not
+served.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ class Role(ResourceType):
             "an inline policy list here and RolePolicy resources undo one another; use aws.iam.RolePolicy"
         ),
         "managedPolicyArns": refused(
-            "an attachment list here and attachment resources undo one another; use aws.iam.RolePolicyAttachment"
+            "an attachment list here and attachment resources undo one another; "
+            "use aws.iam.RolePolicyAttachment"
         ),
         "maxSessionDuration": judged("MaxSessionDuration", default=3600),
         "name": judged("RoleName", autoname=64),
@@ -173,11 +175,12 @@ class RolePolicy(ResourceType):
         ]
 
     def create(self, ctx: Context, inputs: Inputs) -> str:
-        """The id is "role:name". An existing policy of that name is refused: Put would overwrite it unseen."""
+        """The id is "role:name". A policy that is there is refused: Put would overwrite it unseen."""
         role, name = inputs["role"], inputs["name"]
         if _exists(lambda: ctx.client("iam").get_role_policy(RoleName=role, PolicyName=name)):
             raise PluginError(
-                f"role {role} has an inline policy {name} already: import it as {role}:{name}, or choose another name"
+                f"role {role} has an inline policy {name} already: import it as {role}:{name}, "
+                "or choose another name"
             )
         ctx.send(self.request(ctx, inputs))
         return f"{role}:{name}"

@@ -303,8 +303,10 @@ def seen_inputs(
 
 def _project(prop: Prop, wanted: Plain, seen: Plain) -> Plain:
     """The seen value, less the fields of nested objects that were not set (AWS fills in many)."""
-    if prop.fields is None or wanted is None:
+    if prop.fields is None:
         return seen
+    if wanted is None:
+        return _settable(prop.fields, seen)
     if isinstance(wanted, Mapping) and isinstance(seen, Mapping):
         return {
             name: _project(prop.fields[name], wanted[name], seen[name]) if name in prop.fields else seen[name]
@@ -314,6 +316,35 @@ def _project(prop: Prop, wanted: Plain, seen: Plain) -> Plain:
     if isinstance(wanted, list) and isinstance(seen, list) and len(wanted) == len(seen):
         return [_project(prop, one, other) for one, other in zip(wanted, seen, strict=True)]
     return seen
+
+
+def _settable(table: Mapping[str, Prop], seen: Plain) -> Plain:
+    """The seen value, less what its table refuses: an import takes over no field that could not be set."""
+    if isinstance(seen, list):
+        return [_settable(table, item) for item in seen]
+    if not isinstance(seen, Mapping):
+        return seen
+    usable = {name: prop for name, prop in table.items() if prop.verdict != "refused"}
+    return {
+        name: _settable(usable[name].fields or {}, item) if usable[name].fields else item
+        for name, item in seen.items()
+        if name in usable
+    }
+
+
+def overlay(
+    table: Mapping[str, Prop], seen: Mapping[str, Plain], inputs: Mapping[str, Plain]
+) -> dict[str, Plain]:
+    """A resource's state: what AWS has under what was set. Nested objects keep the fields that AWS adds."""
+    result = dict(seen)
+    for name, value in inputs.items():
+        fields = table[name].fields if name in table else None
+        below = seen.get(name)
+        if fields is not None and isinstance(value, Mapping) and isinstance(below, Mapping):
+            result[name] = overlay(fields, below, value)
+        else:
+            result[name] = value
+    return result
 
 
 def _split_tags(

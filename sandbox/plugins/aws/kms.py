@@ -102,7 +102,7 @@ class Key(ResourceType):
         return str(ctx.send(self.request(ctx, inputs))["KeyMetadata"]["KeyId"])
 
     def ready(self, ctx: Context, resource_id: str, inputs: Inputs) -> None:
-        """Brings rotation and state to what is wanted. A disabled key takes no rotation, so disabling comes last."""
+        """Brings rotation and state to what is wanted; disabling last: a disabled key takes no rotation."""
         kms = ctx.client("kms")
         key = kms.describe_key(KeyId=resource_id)["KeyMetadata"]
         rotation, period = _rotation(kms, key), inputs.get("rotationPeriodInDays")
@@ -134,7 +134,7 @@ class Key(ResourceType):
             "policy": kms.get_key_policy(KeyId=key["KeyId"], PolicyName="default")["Policy"],
             "tagsAll": tag_map((tag for page in pages for tag in page["Tags"]), "TagKey", "TagValue"),
         }
-        # The sandbox's KMS takes these two and shows them only in part; what it does not show cannot have drifted.
+        # The sandbox's KMS takes these two and does not always show them; what it does not show cannot drift.
         if "KeyUsage" in key:
             state["keyUsage"] = key["KeyUsage"]
         if "RotationPeriodInDays" in rotation:

@@ -15,7 +15,7 @@ from sandbox.plugins.aws.framework import (
     tag_changes,
 )
 from sandbox.plugins.aws.table import REGION, judged, refused, replace, tags, update
-from sandbox.plugins.protocol import Plain, has_unknown
+from sandbox.plugins.protocol import Plain, PluginError, has_unknown
 
 
 @register
@@ -27,7 +27,7 @@ class LogGroup(ResourceType):
     cfn = "AWS::Logs::LogGroup"
     inputs = {
         "deletionProtectionEnabled": refused(
-            "the sandbox's CloudWatch Logs has no PutLogGroupDeletionProtection; protect the resource by Pulumi's protect"
+            "the sandbox's CloudWatch Logs has no PutLogGroupDeletionProtection; use Pulumi's own protect"
         ),
         "kmsKeyId": judged("KmsKeyId"),
         "logGroupClass": replace(
@@ -93,16 +93,18 @@ class LogGroup(ResourceType):
         return state
 
     def update(self, ctx: Context, resource_id: str, old: Inputs, new: Inputs, changed: set[str]) -> None:
-        """A group has a call for each property."""
+        """A group has a call for each property; the sandbox lacks the one for the key, and says so first."""
+        if "kmsKeyId" in changed:
+            raise PluginError(
+                f"the key of the log group {resource_id} changes in place on AWS (AssociateKmsKey), and the "
+                "sandbox's CloudWatch Logs has no such call: here, replace the group "
+                "(pulumi up --target-replace URN)"
+            )
         logs = ctx.client("logs")
         if "retentionInDays" in changed and new.get("retentionInDays"):
             logs.put_retention_policy(logGroupName=resource_id, retentionInDays=new["retentionInDays"])
         elif "retentionInDays" in changed:
             logs.delete_retention_policy(logGroupName=resource_id)
-        if "kmsKeyId" in changed and new.get("kmsKeyId"):
-            logs.associate_kms_key(logGroupName=resource_id, kmsKeyId=new["kmsKeyId"])
-        elif "kmsKeyId" in changed:
-            logs.disassociate_kms_key(logGroupName=resource_id)
         gone, added = tag_changes(old.get("tagsAll"), new.get("tagsAll"))
         arn = ctx.arn("logs", f"log-group:{resource_id}")
         if gone:

@@ -129,7 +129,8 @@ class AwsProvider(Provider):
         if preview:
             computed = [name for name, prop in kind.inputs.items() if prop.computed]
             unknown = dict.fromkeys((*kind.outputs, *computed), UNKNOWN)
-            return "", {**unknown, "region": ctx.region, **kind.known(ctx, inputs), **inputs}
+            known = {**unknown, "region": ctx.region, **kind.known(ctx, inputs)}
+            return "", judge.overlay(kind.inputs, known, inputs)
         resource_id = _translated(lambda: kind.create(ctx, inputs))
         return resource_id, self._settle(kind, ctx, resource_id, inputs)
 
@@ -144,7 +145,7 @@ class AwsProvider(Provider):
             return None
         default_tags = self._configured().default_tags
         seen = judge.seen_inputs(kind, inputs, found, default_tags if isinstance(default_tags, dict) else {})
-        return resource_id, {"region": ctx.region, **found, **seen}, seen
+        return resource_id, judge.overlay(kind.inputs, {"region": ctx.region, **found}, seen), seen
 
     def update(
         self,
@@ -166,7 +167,8 @@ class AwsProvider(Provider):
                 for name, value in old_state.items()
                 if name in new_inputs or name not in old_inputs
             }
-            return {**kept, **dict.fromkeys(kind.volatile(changed), UNKNOWN), **new_inputs}
+            kept.update(dict.fromkeys(kind.volatile(changed), UNKNOWN))
+            return judge.overlay(kind.inputs, kept, new_inputs)
         if changed:
             try:
                 _translated(lambda: kind.update(ctx, resource_id, old_inputs, new_inputs, changed))
@@ -263,7 +265,7 @@ class AwsProvider(Provider):
             raise self._partial(
                 kind, ctx, resource_id, inputs, f"{resource_id} was gone right after it was made"
             )
-        return {"region": ctx.region, **found, **inputs}
+        return judge.overlay(kind.inputs, {"region": ctx.region, **found}, inputs)
 
     def _partial(
         self, kind: ResourceType, ctx: Context, resource_id: str, inputs: Inputs, reason: str
@@ -278,7 +280,9 @@ class AwsProvider(Provider):
             return PartialError(resource_id, dict(inputs), dict(inputs), [reason])
         default_tags = self._configured().default_tags
         seen = judge.seen_inputs(kind, inputs, found, default_tags if isinstance(default_tags, dict) else {})
-        return PartialError(resource_id, {"region": ctx.region, **found, **seen}, seen, [reason])
+        return PartialError(
+            resource_id, judge.overlay(kind.inputs, {"region": ctx.region, **found}, seen), seen, [reason]
+        )
 
 
 class _GoneError(PluginError):

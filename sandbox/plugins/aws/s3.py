@@ -1,5 +1,7 @@
-"""S3: the bucket and the resources that configure it. Since version 7 of the SDK the bucket's own inline settings are
-deprecated in favour of these, and two owners of one setting undo each other: the sandbox has only the separate ones.
+"""S3: the bucket and the resources that configure it.
+
+Since version 7 of the SDK the bucket's own inline settings are deprecated in favour of these, and two owners
+of one setting undo each other: the sandbox has only the separate ones.
 """
 
 from __future__ import annotations

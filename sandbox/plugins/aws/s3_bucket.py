@@ -1,6 +1,6 @@
 """The S3 bucket.
 
-Blind spot: bucket names are unique in the sandbox's own account only; on AWS they are unique among everybody's.
+Blind spot: bucket names are unique in the sandbox's account only; on AWS they are unique among everybody's.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Bucket(ResourceType):
         return {} if has_unknown(name) else _names(ctx, str(name))
 
     def create(self, ctx: Context, inputs: Inputs) -> str:
-        """The id is the bucket's name. One that is there already is refused: in us-east-1, S3 would say yes to it."""
+        """The id is the bucket's name. One that is there is refused: in us-east-1, S3 would say yes to it."""
         name = str(inputs["bucket"])
         try:
             ctx.client("s3").head_bucket(Bucket=name)
@@ -114,8 +114,8 @@ class Bucket(ResourceType):
                 raise
         else:
             raise PluginError(
-                f"the bucket {name} exists already: import it (pulumi import {self.token} {ctx.name} {name}), or choose "
-                "another name"
+                f"the bucket {name} exists already: choose another name, or import it "
+                f"(pulumi import {self.token} {ctx.name} {name})"
             )
         ctx.send(self.request(ctx, inputs))
         return name
@@ -155,8 +155,8 @@ class Bucket(ResourceType):
             if code_of(error) != "BucketNotEmpty":
                 raise
             raise PluginError(
-                f"the bucket {resource_id} still holds objects, and forceDestroy is not set: empty it, or set "
-                "forceDestroy: true, run up, and destroy again"
+                f"the bucket {resource_id} still holds objects, and forceDestroy is not set: empty it, "
+                "or set forceDestroy: true, run up, and destroy again"
             ) from None
 
 
@@ -195,5 +195,6 @@ def _empty(s3: Any, bucket: str) -> None:
             )
             for failure in answer.get("Errors", []):
                 raise PluginError(
-                    f"{failure['Key']} in {bucket} was not deleted: {failure.get('Message')} ({failure.get('Code')})"
+                    f"{failure['Key']} in {bucket} was not deleted: "
+                    f"{failure.get('Message')} ({failure.get('Code')})"
                 )

@@ -1,6 +1,6 @@
 """A bucket's lifecycle rules.
 
-Blind spots: the sandbox's S3 keeps the rules and never acts on them. What it does not keep is refused by name.
+Blind spots: the sandbox's S3 keeps the rules and never acts on them. What it does not keep is refused.
 """
 
 from __future__ import annotations

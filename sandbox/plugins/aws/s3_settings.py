@@ -1,7 +1,7 @@
 """The resources that each hold one setting of a bucket. Their id is the bucket's name.
 
-Blind spots: the sandbox's S3 keeps encryption, ownership and the public access block, and enforces only what moto
-enforces (a bucket policy is kept, not evaluated).
+Blind spots: the sandbox's S3 keeps encryption, ownership, the public access block and the bucket policy, and
+enforces none of them.
 """
 
 from __future__ import annotations

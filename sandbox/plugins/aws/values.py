@@ -20,7 +20,7 @@ def json_text(document: Plain) -> str:
 
 
 Shape = Mapping[str, "str | tuple[str, Shape]"]
-"""How an object's fields are called in Pulumi and in AWS; a pair where the field holds objects with names of their own."""
+"""How an object's fields are called in Pulumi and in AWS; a pair where the field holds objects of its own."""
 
 
 def outward(value: Plain, shape: Shape) -> Plain:

@@ -236,7 +236,12 @@ def _decode(data: bytes) -> dict[str, Any]:
 
 
 def _tls(config: Kubeconfig, credentials: Credentials) -> ssl.SSLContext:
-    context = ssl.create_default_context(cadata=config.ca) if config.ca else ssl.create_default_context()
+    try:
+        context = ssl.create_default_context(cadata=config.ca or None)
+    except ssl.SSLError:
+        raise PluginError(
+            "kubeconfig: the cluster's certificate-authority-data holds no certificate"
+        ) from None
     # Python 3.13 refuses certificates that lack an RFC 5280 extension; kube-apiserver's own CA tools make
     # such.
     context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)

@@ -63,7 +63,7 @@ class Helm:
             # helm's own folders: nothing of the caller's repositories or plugins takes part.
             for kind in ("CACHE", "CONFIG", "DATA"):
                 environment[f"HELM_{kind}_HOME"] = str(state.cache() / "helm" / kind.lower())
-            # The API's shape is asked anew each time: a cache kept by address outlives the cluster that had it.
+            # Discovery is asked anew each time: a cache by address outlives the cluster that had it.
             environment["KUBECACHEDIR"] = str(folder / "cache")
             return self._child(command, environment, limit_s, long)
 

@@ -1,0 +1,122 @@
+"""`make up`: the main job on the sandbox, as the literal commands a person would type, each timed.
+
+toolchain, world, Pulumi stack, model store, tiny model, region. Every step is idempotent, so a second run shows
+that nothing changes. The steps after the world are plain `pulumi` and `bastide` calls, printed before they run.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from bastide.settings import Settings
+from sandbox.environment import full_environment
+from sandbox.state import World, aws_client, home
+from sandbox.toolchain import paths
+
+STACK: Final = os.environ.get("STACK", "sandbox")
+# Everything but the engines, which need their weights: nothing depends on them, so they can be left out.
+WITHOUT_ENGINES: Final = ("--exclude", "**:VllmRelease**")
+ROOT: Final = Path(__file__).resolve().parent.parent
+
+
+class StepFailedError(Exception):
+    """A step ended with an error that it has already shown."""
+
+
+def _run(*command: str, quiet: bool = False) -> int:
+    """Runs a command with the sandbox's environment; prints it first, as a person would type it."""
+    if not quiet:
+        print(f"$ {shlex.join(command)}", flush=True)
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env=full_environment(World.find()),
+        stdout=subprocess.DEVNULL if quiet else None,
+        stderr=subprocess.DEVNULL if quiet else None,
+        check=False,
+    ).returncode
+
+
+def _must(*command: str) -> None:
+    if _run(*command) != 0:
+        raise StepFailedError(f"`{shlex.join(command)}` failed; its own words are above")
+
+
+def _world() -> None:
+    bastide = str(Path(sys.executable).parent / "bastide")
+    if subprocess.run([bastide, "sandbox", "up"], cwd=ROOT, check=False).returncode != 0:
+        raise StepFailedError("the sandbox did not start; its own words are above")
+
+
+def _stack() -> None:
+    (home() / "pulumi-state").mkdir(parents=True, exist_ok=True)
+    if _run("pulumi", "stack", "select", STACK, quiet=True) != 0:
+        _must("pulumi", "stack", "init", STACK)
+
+
+def _model() -> None:
+    """Makes and publishes the tiny model; the region without engines comes first if it has no store yet (ADR 8)."""
+    folder = home() / "tiny-qwen2"
+    _must("bastide", "model", "make-tiny", str(folder))
+    if not _store_exists():
+        _must("pulumi", "up", "--yes", "--skip-preview", "--stack", STACK, *WITHOUT_ENGINES)
+    _must(
+        "bastide", "model", "publish", str(folder),
+        "--name", "tiny-qwen2", "--version", "1.0.0", "--stack", STACK,
+        "--licence", "Apache-2.0", "--source", "bastide model make-tiny",
+    )  # fmt: skip
+
+
+def _store_exists() -> bool:
+    """Whether the stack's model bucket is there."""
+    config = yaml.safe_load((ROOT / "stacks" / f"Pulumi.{STACK}.yaml").read_text())["config"]
+    settings = Settings.load({k.removeprefix("bastide:"): v for k, v in config.items() if k.startswith("bastide:")})
+    buckets = aws_client("s3", settings.region, World.find().aws_endpoint).list_buckets()["Buckets"]
+    return settings.model_bucket in {bucket["Name"] for bucket in buckets}
+
+
+def _region() -> None:
+    _must("pulumi", "up", "--yes", "--stack", STACK)
+
+
+def main() -> int:
+    """Runs the steps; prints the minutes of each; returns the exit status."""
+    steps: list[tuple[str, Callable[[], object]]] = [
+        ("toolchain", lambda: paths(build=True)),
+        ("world", _world),
+        ("stack", _stack),
+        ("model", _model),
+        ("region", _region),
+    ]
+    taken: list[tuple[str, float]] = []
+    for name, step in steps:
+        print(f"==> {name}", flush=True)
+        start = time.monotonic()
+        try:
+            step()
+        except StepFailedError as error:
+            print(f"make up: {name}: {error}", file=sys.stderr)
+            return 1
+        taken.append((name, time.monotonic() - start))
+    _run("helm", "list", "--all-namespaces")
+    print("\nTook: " + ", ".join(f"{name} {_minutes(seconds)}" for name, seconds in taken), end="")
+    print(f"; all {_minutes(sum(seconds for _, seconds in taken))}")
+    print('Next: eval "$(make -s env)", then kubectl, helm, aws and pulumi act on the sandbox.')
+    return 0
+
+
+def _minutes(seconds: float) -> str:
+    return f"{int(seconds) // 60} m {int(seconds) % 60:02d} s" if seconds >= 60 else f"{seconds:.1f} s"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

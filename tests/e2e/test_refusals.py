@@ -1,0 +1,86 @@
+"""What the engine refuses before anything is made: names that AWS or Kubernetes do not know, stacks not marked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from .conftest import ROOT, Sandbox
+
+pytestmark = [pytest.mark.world, pytest.mark.xdist_group("world")]
+
+PROGRAM = """
+import pulumi, pulumi_aws, pulumi_kubernetes
+aws = pulumi_aws.Provider("aws", region="us-east-1", allowed_account_ids=["123456789012"])
+{body}
+"""
+
+
+def _project(sandbox: Sandbox, folder: Path, stack: str, environment: str, body: str) -> Path:
+    (folder / "__main__.py").write_text(PROGRAM.format(body=body))
+    (folder / "Pulumi.yaml").write_text(
+        yaml.safe_dump(
+            {
+                "name": "refusals",
+                "runtime": {"name": "python", "options": {"virtualenv": str(ROOT / ".venv")}},
+            }
+        )
+    )
+    (folder / f"Pulumi.{stack}.yaml").write_text(
+        yaml.safe_dump({"config": {"bastide:environment": environment}})
+    )
+    made = sandbox.run("pulumi", "stack", "init", stack, cwd=folder)
+    assert made.code == 0, made.text
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        pytest.param(
+            'pulumi.CustomResource("aws:ec2/vpc:Vpc", "net", {"cidrBlok": "10.0.0.0/16"}, '
+            "pulumi.ResourceOptions(provider=aws))",
+            ["cidrBlok", "cidrBlock"],
+            id="misspelt-aws-property",
+        ),
+        pytest.param(
+            'pulumi_aws.kms.Key("key", key_usage="ENCRYPT", opts=pulumi.ResourceOptions(provider=aws))',
+            ["keyUsage", "ENCRYPT_DECRYPT"],
+            id="value-outside-the-schema-enum",
+        ),
+        pytest.param(
+            'pulumi_aws.ec2.Vpc("net", cidr_block="10.0.0.0/16", ipv4_ipam_pool_id="ipam-1", '
+            "opts=pulumi.ResourceOptions(provider=aws))",
+            ["ipv4IpamPoolId"],
+            id="property-that-is-not-emulated",
+        ),
+    ],
+)
+def test_what_awss_models_do_not_know_is_refused_by_name(
+    sandbox: Sandbox, tmp_path: Path, body: str, expected: list[str]
+) -> None:
+    folder = _project(sandbox, tmp_path, f"sandbox-{abs(hash(body)) % 10**6}", "sandbox", body)
+    seen = sandbox.run("pulumi", "preview", "--non-interactive", cwd=folder)
+    assert seen.code != 0
+    for word in expected:
+        assert word in seen.text, seen.text
+
+
+def test_a_stack_that_is_not_marked_as_sandbox_is_refused_by_the_sandboxs_plugins(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    body = (
+        'pulumi_aws.ec2.Vpc("net", cidr_block="10.0.0.0/16", opts=pulumi.ResourceOptions(provider=aws))\n'
+        'pulumi_kubernetes.core.v1.Namespace("ns", opts=pulumi.ResourceOptions('
+        'provider=pulumi_kubernetes.Provider("k8s", kubeconfig="{}")))'
+    )
+    folder = _project(sandbox, tmp_path, "prod", "prod", body)
+    seen = sandbox.run("pulumi", "up", "--yes", "--non-interactive", cwd=folder)
+    assert seen.code != 0
+    assert "not marked as a sandbox" in seen.text
+    exported = json.loads(sandbox.run("pulumi", "stack", "export", cwd=folder).text)
+    made = [r for r in exported["deployment"].get("resources", []) if r["type"] != "pulumi:pulumi:Stack"]
+    assert made == []

@@ -1,0 +1,274 @@
+"""The sandbox region from nothing to nothing, by literal commands. The tests follow one another in this order."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import BIN, ROOT, Sandbox, Stack
+
+pytestmark = [pytest.mark.world, pytest.mark.xdist_group("world")]
+
+CLUSTER = "bastide-sandbox-us-east-1"
+
+
+def _operations(steps: list[dict[str, Any]]) -> dict[str, set[str]]:
+    """Resource type -> operations, from a preview's steps."""
+    found: dict[str, set[str]] = {}
+    for step in steps:
+        found.setdefault(step["urn"].split("::")[2].split("$")[-1], set()).add(step["op"])
+    return found
+
+
+def _pods(sandbox: Sandbox) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = sandbox.kubectl("get", "pods", "--namespace", "bastide-serving")["items"]
+    return items
+
+
+def _killed(stack: Stack, mark: str, log: Path) -> None:
+    """Starts `pulumi up` and kills the engine with -9 once `mark` appears in its output."""
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            stack.command("up", "--yes", "--skip-preview"),
+            cwd=ROOT,
+            env=stack.sandbox.env,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        deadline = time.monotonic() + 180
+        while mark not in log.read_text():
+            assert process.poll() is None, f"up ended before {mark!r} was seen:\n{log.read_text()}"
+            assert time.monotonic() < deadline, f"{mark!r} was not seen:\n{log.read_text()}"
+            time.sleep(0.1)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+
+
+def test_five_mistakes_are_five_errors_with_paths_and_register_nothing(stack: Stack) -> None:
+    def spoil(config: dict[str, Any]) -> None:
+        config["bastide:pools"][0]["instanceType"] = "p5.49xlarge"
+        config["bastide:network"]["cidr"] = "10.20.0.0/29"
+        config["bastide:engines"][0]["model"] = "unknown-model"
+        config["bastide:accountId"] = "123"
+        config["bastide:cluster"]["kubernetesVersoin"] = "1.34"
+
+    stack.configure(spoil)
+    try:
+        seen = stack.pulumi("preview")
+    finally:
+        stack.configure()
+    assert seen.code != 0
+    for path in (
+        "bastide:pools[0].instanceType",
+        "bastide:network.cidr",
+        "bastide:engines[0].model",
+        "bastide:accountId",
+        "bastide:cluster.kubernetesVersoin",
+    ):
+        assert path in seen.text, seen.text
+    assert "5 mistakes" in seen.text
+    assert "Traceback" not in seen.text
+    assert stack.state() == []
+
+
+def test_the_first_preview_shows_every_kubernetes_object_before_there_is_a_cluster(stack: Stack) -> None:
+    kinds = _operations(stack.steps())
+    assert "aws:eks/cluster:Cluster" in kinds
+    assert "kubernetes:helm.sh/v3:Release" in kinds
+    assert "kubernetes:core/v1:Namespace" in kinds
+    assert all(operations == {"create"} for operations in kinds.values())
+
+
+def test_an_up_killed_in_the_middle_is_repaired_and_makes_nothing_twice(
+    stack: Stack, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    _killed(stack, "aws:eks:NodeGroup", tmp_path / "killed.log")
+    blocked = stack.up()
+    assert blocked.code != 0
+    assert "lock" in blocked.text
+
+    repaired = sandbox.run(str(BIN / "bastide"), "stack", "repair", "sandbox")
+    assert repaired.code == 0, repaired.text
+    done = stack.up()
+    assert done.code == 0, done.text
+
+    ec2, eks = sandbox.aws("ec2"), sandbox.aws("eks")
+    assert eks.list_clusters()["clusters"] == [CLUSTER]
+    assert len(eks.list_nodegroups(clusterName=CLUSTER)["nodegroups"]) == 2
+    ours = [vpc for vpc in ec2.describe_vpcs()["Vpcs"] if not vpc["IsDefault"]]
+    assert len(ours) == 1
+    subnets = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [ours[0]["VpcId"]]}])["Subnets"]
+    assert all(count == 1 for count in Counter(subnet["CidrBlock"] for subnet in subnets).values())
+    roles = Counter(role["RoleName"] for role in sandbox.aws("iam").list_roles()["Roles"])
+    assert all(count == 1 for count in roles.values())
+
+
+def test_the_preview_after_up_is_empty(stack: Stack) -> None:
+    assert stack.steps() == []
+
+
+def test_the_real_scheduler_placed_the_engine_on_p5_nodes_and_helm_lists_it(sandbox: Sandbox) -> None:
+    pods = _pods(sandbox)
+    nodes = {node["metadata"]["name"]: node for node in sandbox.kubectl("get", "nodes")["items"]}
+    assert len(pods) == 2
+    used = [nodes[pod["spec"]["nodeName"]] for pod in pods]
+    assert {node["metadata"]["labels"]["node.kubernetes.io/instance-type"] for node in used} == {"p5.48xlarge"}
+    assert len({node["metadata"]["name"] for node in used}) == 2
+    assert {node["status"]["allocatable"]["nvidia.com/gpu"] for node in used} == {"8"}
+    listed = json.loads(sandbox.run("helm", "list", "--all-namespaces", "--output", "json").text)
+    assert {(release["namespace"], release["status"]) for release in listed} >= {
+        ("bastide-serving", "deployed"),
+        ("bastide-system", "deployed"),
+    }
+
+
+def test_kubectl_and_boto3_show_the_same_pool(sandbox: Sandbox) -> None:
+    group = sandbox.aws("eks").describe_nodegroup(
+        clusterName=CLUSTER, nodegroupName=_pool(sandbox, "p5")
+    )["nodegroup"]
+    instances = [
+        instance
+        for reservation in sandbox.aws("ec2").describe_instances(
+            Filters=[
+                {"Name": "tag:eks:nodegroup-name", "Values": [group["nodegroupName"]]},
+                {"Name": "instance-state-name", "Values": ["running"]},
+            ]
+        )["Reservations"]
+        for instance in reservation["Instances"]
+    ]
+    nodes = sandbox.kubectl("get", "nodes", "--selector", "bastide.dev/pool=p5")["items"]
+    assert group["status"] == "ACTIVE"
+    assert group["scalingConfig"]["desiredSize"] == len(instances) == len(nodes) == 2
+    assert {instance["PrivateDnsName"] for instance in instances} == {node["metadata"]["name"] for node in nodes}
+    for node in nodes:
+        assert node["metadata"]["labels"].items() >= group["labels"].items()
+        assert {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"} in node["spec"]["taints"]
+
+
+def _pool(sandbox: Sandbox, name: str) -> str:
+    groups: list[str] = sandbox.aws("eks").list_nodegroups(clusterName=CLUSTER)["nodegroups"]
+    return next(group for group in groups if name in group)
+
+
+def test_aws_create_only_lists_tell_replacement_from_update(stack: Stack) -> None:
+    def bigger_disk_and_tag(config: dict[str, Any]) -> None:
+        config["bastide:pools"][0]["diskGib"] = 600
+
+    stack.configure(bigger_disk_and_tag)
+    changed = _operations(stack.steps())
+    assert changed["aws:ec2/launchTemplate:LaunchTemplate"] == {"update"}
+    assert changed["aws:eks/nodeGroup:NodeGroup"] == {"update"}
+
+    def other_zones(config: dict[str, Any]) -> None:
+        config["bastide:pools"][0]["zones"] = ["us-east-1a"]
+
+    stack.configure(other_zones)
+    steps = [step for step in stack.steps() if "nodeGroup" in step["urn"]]
+    stack.configure()
+    assert {step["op"] for step in steps} & {"replace", "create-replacement"}
+    assert any("subnetIds" in (step.get("replaceReasons") or []) for step in steps)
+
+
+def test_three_replicas_on_two_nodes_end_with_the_schedulers_reason_and_two_converge(
+    stack: Stack, sandbox: Sandbox
+) -> None:
+    def three(config: dict[str, Any]) -> None:
+        config["bastide:pools"][0]["size"] = 3
+        config["bastide:engines"][0]["replicas"] = 3
+        config["bastide:rolloutTimeoutSeconds"] = 30
+
+    assert sandbox.run(str(BIN / "bastide"), "sandbox", "fault", "capacity", "p5=2").code == 0
+    stack.configure(three)
+    try:
+        short = stack.up()
+        assert short.code != 0
+        assert "Insufficient nvidia.com/gpu" in short.text, short.text
+        assert "Unschedulable" in short.text
+        assert "InsufficientInstanceCapacity" in short.text
+    finally:
+        stack.configure()
+        sandbox.run(str(BIN / "bastide"), "sandbox", "fault", "clear")
+    done = stack.up()
+    assert done.code == 0, done.text
+    assert len(_pods(sandbox)) == 2
+    assert stack.steps() == []
+
+
+def test_drift_made_by_hand_is_seen_by_refresh_and_undone_by_up(stack: Stack, sandbox: Sandbox) -> None:
+    vpc = next(v for v in sandbox.aws("ec2").describe_vpcs()["Vpcs"] if not v["IsDefault"])["VpcId"]
+    sandbox.aws("ec2").modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": False})
+    edited = sandbox.run(
+        "kubectl", "label", "namespace", "bastide-serving", "--overwrite",
+        "pod-security.kubernetes.io/enforce=privileged",
+    )  # fmt: skip
+    assert edited.code == 0, edited.text
+
+    seen = stack.pulumi("refresh", "--yes", "--skip-preview", "--diff")
+    assert seen.code == 0, seen.text
+    assert "enableDnsHostnames" in seen.text
+    assert "pod-security.kubernetes.io/enforce" in seen.text
+    done = stack.up()
+    assert done.code == 0, done.text
+    attribute = sandbox.aws("ec2").describe_vpc_attribute(VpcId=vpc, Attribute="enableDnsHostnames")
+    assert attribute["EnableDnsHostnames"]["Value"] is True
+    labels = sandbox.kubectl("get", "namespace", "bastide-serving")["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+
+
+def test_a_helm_upgrade_killed_in_the_middle_is_repaired(
+    stack: Stack, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    def never_ready(config: dict[str, Any]) -> None:
+        config["bastide:engines"][0]["replicas"] = 3
+
+    stack.configure(never_ready)
+    log = tmp_path / "helm.log"
+    process = None
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            stack.command("up", "--yes", "--skip-preview"),
+            cwd=ROOT, env=sandbox.env, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        deadline = time.monotonic() + 120
+        while "pending-upgrade" not in sandbox.run("helm", "list", "--all", "--namespace", "bastide-serving").text:
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    stack.configure()
+    repaired = sandbox.run(str(BIN / "bastide"), "stack", "repair", "sandbox")
+    assert repaired.code == 0, repaired.text
+    listed = sandbox.run("helm", "list", "--all", "--namespace", "bastide-serving").text
+    assert "pending-upgrade" in listed, "the stale revision is the provider's to repair, at the next up"
+
+    done = stack.up()
+    assert done.code == 0, done.text
+    listed = sandbox.run("helm", "list", "--all", "--namespace", "bastide-serving").text
+    assert "deployed" in listed
+    assert "pending" not in listed
+    assert len(_pods(sandbox)) == 2
+
+
+def test_destroy_leaves_nothing_but_keys_that_wait_for_deletion(stack: Stack, sandbox: Sandbox) -> None:
+    gone = stack.pulumi("destroy", "--yes", "--skip-preview")
+    assert gone.code == 0, gone.text
+    assert sandbox.aws("eks").list_clusters()["clusters"] == []
+    assert [v for v in sandbox.aws("ec2").describe_vpcs()["Vpcs"] if not v["IsDefault"]] == []
+    assert sandbox.aws("s3").list_buckets()["Buckets"] == []
+    roles = [role["RoleName"] for role in sandbox.aws("iam").list_roles()["Roles"]]
+    assert [role for role in roles if "bastide" in role] == []
+    assert sandbox.aws("logs").describe_log_groups()["logGroups"] == []
+    keys = [
+        sandbox.aws("kms").describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"]
+        for key in sandbox.aws("kms").list_keys()["Keys"]
+    ]
+    assert set(keys) <= {"PendingDeletion"}
