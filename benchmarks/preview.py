@@ -27,7 +27,7 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 BASTIDE = Path(sys.executable).parent / "bastide"
 
-FLOOR_PROGRAM = '''
+FLOOR_PROGRAM = """
 import json
 import pulumi
 
@@ -41,16 +41,17 @@ for item in json.load(open("registrations.json")):
     elif item["custom"]:
         made[item["urn"]] = pulumi.CustomResource(kind, name, item["inputs"], options)
     else:
-        made[item["urn"]] = pulumi.ComponentResource(kind, name, None, pulumi.ResourceOptions(parent=made.get(item["parent"])))
-'''
+        parent = pulumi.ResourceOptions(parent=made.get(item["parent"]))
+        made[item["urn"]] = pulumi.ComponentResource(kind, name, None, parent)
+"""
 
 
 def environment() -> dict[str, str]:
     """The process environment plus the world's own."""
-    from sandbox.environment import environment as sandbox_environment
+    from sandbox.environment import full_environment
     from sandbox.state import World
 
-    return {**os.environ, **sandbox_environment(World.find())}
+    return full_environment(World.find())
 
 
 def preview(folder: Path, config: Path | None, env: dict[str, str], *more: str) -> tuple[float, str]:
@@ -103,15 +104,16 @@ def with_pools(source: dict[str, Any], count: int) -> dict[str, Any]:
     result = copy.deepcopy(source)
     pools = result["config"]["bastide:pools"]
     first = pools[0]
-    result["config"]["bastide:pools"] = pools + [{**first, "name": f"{first['name']}-{n}"} for n in range(1, count)]
+    result["config"]["bastide:pools"] = pools + [
+        {**first, "name": f"{first['name']}-{n}"} for n in range(1, count)
+    ]
     return result
 
 
 def measure(runs: int, folder: Path) -> None:
     """Runs everything interleaved and prints the ratios."""
     env = environment()
-    for project in (ROOT,):
-        subprocess.run(["pulumi", "stack", "init", "sandbox"], cwd=project, env=env, check=True, capture_output=True)
+    subprocess.run(["pulumi", "stack", "init", "sandbox"], cwd=ROOT, env=env, check=True, capture_output=True)
     source = yaml.safe_load((ROOT / "stacks/Pulumi.sandbox.yaml").read_text())
     configs = {}
     for count in (1, 4, 16):
@@ -140,17 +142,23 @@ def measure(runs: int, folder: Path) -> None:
     taken: dict[str, list[float]] = {"floor": [], "1": [], "4": [], "16": []}
     for run in range(runs + 1):  # the first round fills caches and is not counted
         for name in taken:
-            seconds, _ = preview(floor if name == "floor" else ROOT, None if name == "floor" else configs[int(name)], env)
+            seconds, _ = preview(
+                floor if name == "floor" else ROOT, None if name == "floor" else configs[int(name)], env
+            )
             if run:
                 taken[name].append(seconds)
         print(f"round {run} of {runs}" + (" (not counted)" if not run else ""), flush=True)
     median = {name: statistics.median(values) for name, values in taken.items()}
-    print(f"\n{'preview of':24}{'median s':>10}{'min':>8}{'max':>8}   registrations of 1 pool: {len(registrations)}")
+    print(
+        f"\n{'preview of':24}{'median s':>10}{'min':>8}{'max':>8}   registrations of 1 pool: {len(registrations)}"
+    )
     for name, values in taken.items():
         label = "the floor" if name == "floor" else f"a region, {name} GPU pool(s)"
         print(f"{label:24}{median[name]:10.2f}{min(values):8.2f}{max(values):8.2f}")
     print(f"\nregion / floor: {median['1'] / median['floor']:.2f}")
-    print(f"growth: 4 pools / 1: {median['4'] / median['1']:.2f}, 16 pools / 1: {median['16'] / median['1']:.2f}")
+    print(
+        f"growth: 4 pools / 1: {median['4'] / median['1']:.2f}, 16 pools / 1: {median['16'] / median['1']:.2f}"
+    )
 
 
 def main() -> None:

@@ -79,7 +79,9 @@ def _model() -> None:
 def _store_exists() -> bool:
     """Whether the stack's model bucket is there."""
     config = yaml.safe_load((ROOT / "stacks" / f"Pulumi.{STACK}.yaml").read_text())["config"]
-    settings = Settings.load({k.removeprefix("bastide:"): v for k, v in config.items() if k.startswith("bastide:")})
+    settings = Settings.load(
+        {k.removeprefix("bastide:"): v for k, v in config.items() if k.startswith("bastide:")}
+    )
     buckets = aws_client("s3", settings.region, World.find().aws_endpoint).list_buckets()["Buckets"]
     return settings.model_bucket in {bucket["Name"] for bucket in buckets}
 

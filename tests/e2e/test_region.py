@@ -56,7 +56,7 @@ def _killed(stack: Stack, mark: str, log: Path) -> None:
 def test_five_mistakes_are_five_errors_with_paths_and_register_nothing(stack: Stack) -> None:
     def spoil(config: dict[str, Any]) -> None:
         config["bastide:pools"][0]["instanceType"] = "p5.49xlarge"
-        config["bastide:network"]["cidr"] = "10.20.0.0/29"
+        config["bastide:network"]["zones"][2] = "us-west-2a"
         config["bastide:engines"][0]["model"] = "unknown-model"
         config["bastide:accountId"] = "123"
         config["bastide:cluster"]["kubernetesVersoin"] = "1.34"
@@ -69,7 +69,7 @@ def test_five_mistakes_are_five_errors_with_paths_and_register_nothing(stack: St
     assert seen.code != 0
     for path in (
         "bastide:pools[0].instanceType",
-        "bastide:network.cidr",
+        "bastide:network.zones[2]",
         "bastide:engines[0].model",
         "bastide:accountId",
         "bastide:cluster.kubernetesVersoin",
@@ -110,6 +110,8 @@ def test_an_up_killed_in_the_middle_is_repaired_and_makes_nothing_twice(
     assert all(count == 1 for count in Counter(subnet["CidrBlock"] for subnet in subnets).values())
     roles = Counter(role["RoleName"] for role in sandbox.aws("iam").list_roles()["Roles"])
     assert all(count == 1 for count in roles.values())
+    recorded = [resource for resource in stack.state() if resource["type"] == "aws:kms/key:Key"]
+    assert len(_customer_keys(sandbox)) == len(recorded)
 
 
 def test_the_preview_after_up_is_empty(stack: Stack) -> None:
@@ -121,7 +123,9 @@ def test_the_real_scheduler_placed_the_engine_on_p5_nodes_and_helm_lists_it(sand
     nodes = {node["metadata"]["name"]: node for node in sandbox.kubectl("get", "nodes")["items"]}
     assert len(pods) == 2
     used = [nodes[pod["spec"]["nodeName"]] for pod in pods]
-    assert {node["metadata"]["labels"]["node.kubernetes.io/instance-type"] for node in used} == {"p5.48xlarge"}
+    assert {node["metadata"]["labels"]["node.kubernetes.io/instance-type"] for node in used} == {
+        "p5.48xlarge"
+    }
     assert len({node["metadata"]["name"] for node in used}) == 2
     assert {node["status"]["allocatable"]["nvidia.com/gpu"] for node in used} == {"8"}
     listed = json.loads(sandbox.run("helm", "list", "--all-namespaces", "--output", "json").text)
@@ -132,9 +136,9 @@ def test_the_real_scheduler_placed_the_engine_on_p5_nodes_and_helm_lists_it(sand
 
 
 def test_kubectl_and_boto3_show_the_same_pool(sandbox: Sandbox) -> None:
-    group = sandbox.aws("eks").describe_nodegroup(
-        clusterName=CLUSTER, nodegroupName=_pool(sandbox, "p5")
-    )["nodegroup"]
+    group = sandbox.aws("eks").describe_nodegroup(clusterName=CLUSTER, nodegroupName=_pool(sandbox, "p5"))[
+        "nodegroup"
+    ]
     instances = [
         instance
         for reservation in sandbox.aws("ec2").describe_instances(
@@ -148,7 +152,9 @@ def test_kubectl_and_boto3_show_the_same_pool(sandbox: Sandbox) -> None:
     nodes = sandbox.kubectl("get", "nodes", "--selector", "bastide.dev/pool=p5")["items"]
     assert group["status"] == "ACTIVE"
     assert group["scalingConfig"]["desiredSize"] == len(instances) == len(nodes) == 2
-    assert {instance["PrivateDnsName"] for instance in instances} == {node["metadata"]["name"] for node in nodes}
+    assert {instance["PrivateDnsName"] for instance in instances} == {
+        node["metadata"]["name"] for node in nodes
+    }
     for node in nodes:
         assert node["metadata"]["labels"].items() >= group["labels"].items()
         assert {"key": "nvidia.com/gpu", "value": "present", "effect": "NoSchedule"} in node["spec"]["taints"]
@@ -239,7 +245,10 @@ def test_a_helm_upgrade_killed_in_the_middle_is_repaired(
             cwd=ROOT, env=sandbox.env, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
         deadline = time.monotonic() + 120
-        while "pending-upgrade" not in sandbox.run("helm", "list", "--all", "--namespace", "bastide-serving").text:
+        while (
+            "pending-upgrade"
+            not in sandbox.run("helm", "list", "--all", "--namespace", "bastide-serving").text
+        ):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline
         os.kill(process.pid, signal.SIGKILL)
@@ -267,8 +276,18 @@ def test_destroy_leaves_nothing_but_keys_that_wait_for_deletion(stack: Stack, sa
     roles = [role["RoleName"] for role in sandbox.aws("iam").list_roles()["Roles"]]
     assert [role for role in roles if "bastide" in role] == []
     assert sandbox.aws("logs").describe_log_groups()["logGroups"] == []
-    keys = [
-        sandbox.aws("kms").describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"]
-        for key in sandbox.aws("kms").list_keys()["Keys"]
-    ]
-    assert set(keys) <= {"PendingDeletion"}
+    assert {
+        key["Description"] for key in _customer_keys(sandbox) if key["KeyState"] != "PendingDeletion"
+    } == set()
+
+
+def _customer_keys(sandbox: Sandbox) -> list[dict[str, Any]]:
+    """Metadata of the account's own keys; those that AWS manages for its services cost nothing and stay."""
+    kms = sandbox.aws("kms")
+    managed = {
+        alias["TargetKeyId"]
+        for alias in kms.list_aliases()["Aliases"]
+        if alias["AliasName"].startswith("alias/aws/") and "TargetKeyId" in alias
+    }
+    keys = [kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"] for key in kms.list_keys()["Keys"]]
+    return [key for key in keys if key["KeyId"] not in managed]

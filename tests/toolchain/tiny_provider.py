@@ -12,7 +12,8 @@ import time
 import uuid
 from pathlib import Path
 
-from sandbox.plugins.protocol import Diff, PluginError, Provider, serve
+from sandbox.plugins.protocol import Diff, PluginError, Provider
+from sandbox.plugins.server import serve
 
 WORLD = Path(os.environ["TINY_WORLD"])
 

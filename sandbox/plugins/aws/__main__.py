@@ -5,6 +5,6 @@ from __future__ import annotations
 import sys
 
 from sandbox.plugins.aws.provider import AwsProvider
-from sandbox.plugins.protocol import serve
+from sandbox.plugins.server import serve
 
 serve(AwsProvider(), sys.argv[1:])

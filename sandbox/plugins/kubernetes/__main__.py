@@ -3,7 +3,7 @@
 import sys
 
 from sandbox.plugins.kubernetes.provider import KubernetesProvider
-from sandbox.plugins.protocol import serve
+from sandbox.plugins.server import serve
 
 if __name__ == "__main__":
     serve(KubernetesProvider(), sys.argv[1:])

@@ -23,7 +23,7 @@ from sandbox.plugins.kubernetes.kubeconfig import Credentials, Kubeconfig
 from sandbox.plugins.protocol import PluginError
 
 POOL: Final = 64
-"""Connections kept: as many as the protocol server has threads (protocol.serve)."""
+"""Connections kept: as many as the protocol server has threads (sandbox.plugins.server.serve)."""
 
 TRIES: Final = 4
 PAUSE_S: Final = 0.25
