@@ -70,7 +70,7 @@ def model_prefix(name: str, version: str) -> str:
 
 
 def engine_release(engine: str) -> str:
-    """Name of an engine's Helm release, of its Service and of its Deployment."""
+    """Name of an engine's Helm release, of its Service and of its StatefulSet."""
     return f"vllm-{engine}"
 
 

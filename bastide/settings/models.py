@@ -31,7 +31,7 @@ class ModelSettings(Strict):
     """Published version, MAJOR.MINOR.PATCH in quotes."""
 
     sha256: Sha256 | None = None
-    """SHA-256 of the version's manifest, printed by `bastide model publish`; the engine refuses any other."""
+    """SHA-256 of the version's SHA256SUMS, printed by `bastide model publish`; the engine refuses any other."""
 
 
 class ModelStoreSettings(Strict):

@@ -144,11 +144,15 @@ def build(recipes: Sequence[Recipe]) -> float:
 
 
 def _watch(process: subprocess.Popen[bytes], names: str, hint: str, started: float, log: Path) -> None:
+    shown = 0
     while True:
         try:
             process.wait(EVERY)
             return
         except subprocess.TimeoutExpired:
+            # The compiler itself is silent: only what was downloaded since the last line is news.
             lines = log.read_text(errors="replace").splitlines()
-            now = f"; {lines[-1].removeprefix('go: ')[:60]}" if lines and "downloading" in lines[-1] else ""
-            say(f"building {names}: {_minutes(time.monotonic() - started)}{hint}{now}")
+            fresh = [line for line in lines[shown:] if "downloading" in line]
+            shown = len(lines)
+            now = fresh[-1].removeprefix("go: ")[:60] if fresh else "compiling"
+            say(f"building {names}: {_minutes(time.monotonic() - started)}{hint}; {now}")

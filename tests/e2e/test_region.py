@@ -165,6 +165,28 @@ def _pool(sandbox: Sandbox, name: str) -> str:
     return next(group for group in groups if name in group)
 
 
+def test_a_published_model_is_whole_verified_and_never_overwritten(sandbox: Sandbox, tmp_path: Path) -> None:
+    bastide, folder = str(BIN / "bastide"), tmp_path / "tiny"
+    publish = (
+        bastide, "model", "publish", str(folder),
+        "--name", "tiny-qwen2", "--version", "1.0.0", "--stack", "sandbox",
+    )  # fmt: skip
+    assert sandbox.run(bastide, "model", "make-tiny", str(folder)).code == 0
+    first = sandbox.run(*publish)
+    assert first.code == 0, first.text
+    again = sandbox.run(*publish)
+    assert again.code == 0, again.text
+    assert "already published" in again.text
+    url = f"s3://{CLUSTER}-models-123456789012/models/tiny-qwen2/1.0.0"
+    assert sandbox.run(bastide, "model", "verify", url).code == 0
+
+    (folder / "config.json").write_text((folder / "config.json").read_text() + " ")
+    other = sandbox.run(*publish)
+    assert other.code != 0
+    assert "1.0.0" in other.text
+    assert "Traceback" not in other.text
+
+
 def test_aws_create_only_lists_tell_replacement_from_update(stack: Stack) -> None:
     def bigger_disk_and_tag(config: dict[str, Any]) -> None:
         config["bastide:pools"][0]["diskGib"] = 600
