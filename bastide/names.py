@@ -15,18 +15,13 @@ MAX_ENGINE: Final = 20
 """IAM role names take 64 characters (IAM quotas): 12 (name) + 1 + 7 (environment) + 1 + 14 (the longest
 region, `ap-southeast-1`) + 8 (`-engine-`) + 20 = 63."""
 
-GPU_RESOURCE: Final = "nvidia.com/gpu"
-"""The extended resource that NVIDIA's device plugin announces."""
-
 GPU_TAINT_KEY: Final = "nvidia.com/gpu"
 GPU_TAINT_VALUE: Final = "present"
-GPU_TAINT_EFFECT: Final = "NoSchedule"
 
 POOL_LABEL: Final = "bastide.dev/pool"
 """Node label and selector: the name of the pool that a node belongs to."""
 ROLE_LABEL: Final = "bastide.dev/role"
 """gateway, engine or monitoring: by it the network policies tell pods apart."""
-DATA_CLASS_LABEL: Final = "bastide.dev/data-class"
 
 SYSTEM_POOL: Final = "system"
 """The system pool's name: no GPU pool may take it."""

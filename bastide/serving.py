@@ -22,7 +22,7 @@ changes travel in about a second; a draining engine refuses new requests, so it 
 
 STARTUP_SECONDS: Final = 900
 """Seconds from start to /health. Measured elsewhere for small models: 53 to 80 s of compilation after the
-weights; 141 GB from a disk that gives 0.25 GB/s (gp3's most without provisioning more) takes 564 s."""
+weights; 141 GB from a GPU pool's disk (1,000 MiB/s) take 135 s, and from one half as fast 270 s."""
 
 SHM_GIB_PER_GPU: Final = 2
 """vLLM's Kubernetes guide gives /dev/shm 2 GiB for one GPU."""

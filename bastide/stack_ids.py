@@ -241,11 +241,19 @@ depends on one cannot be made before it is done, and a refresh does not wait."""
 
 
 def wait_until_made(type_token: str, resource_id: str, cloud: Cloud) -> None:
-    """Returns when AWS has finished the resource, has failed to, or does not have it."""
-    from botocore.exceptions import WaiterError
+    """Returns when AWS has finished the resource, has failed to, or does not have it.
+
+    Raises `UnidentifiableError` if AWS cannot be asked.
+    """
+    from botocore.exceptions import BotoCoreError, WaiterError
 
     if type_token not in WAITERS:
         return
     service, name, arguments = WAITERS[type_token]
-    with contextlib.suppress(WaiterError):  # the refresh that follows says what became of it
-        cloud.client(service).get_waiter(name).wait(**arguments(resource_id))
+    try:
+        with contextlib.suppress(WaiterError):  # the refresh that follows says what became of it
+            cloud.client(service).get_waiter(name).wait(**arguments(resource_id))
+    except BotoCoreError as error:
+        raise UnidentifiableError(f"the cloud could not be asked: {error}") from None
+    except ValueError:  # an id that the operator gave, in another form than this type's
+        raise UnidentifiableError(f"{resource_id!r} is not the form of its id") from None

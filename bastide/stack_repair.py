@@ -85,9 +85,13 @@ class Stack:
         """Pulumi.yaml."""
         path = self.folder / "Pulumi.yaml"
         try:
-            content: Mapping[str, Any] = yaml.safe_load(path.read_text())
+            content = yaml.safe_load(path.read_text())
         except FileNotFoundError:
             raise RefusedError(f"there is no {path}: run this in the project's folder") from None
+        except yaml.YAMLError as error:
+            raise RefusedError(f"{path} is no valid YAML: {error}") from None
+        if not isinstance(content, dict) or not isinstance(content.get("name"), str):
+            raise RefusedError(f"{path} names no project: give it a `name`")
         return content
 
     @property
@@ -131,7 +135,14 @@ def repair(
             )
             return LEFT_TO_YOU
         stack.pulumi("stack", "import", text=json.dumps(verdicts.deployment))
-        _refresh(stack, verdicts.refresh, say)
+        try:
+            _refresh(stack, verdicts.refresh, say)
+        except RefusedError as error:
+            say(
+                f"error: {error}\nthe state is edited, but what was under way could not be read back: when the "
+                "cause is mended run `pulumi refresh`, which drops what does not exist, and then `pulumi up`"
+            )
+            return LEFT_TO_YOU
     except RefusedError as error:
         say(f"error: {error}")
         return REFUSED
@@ -208,7 +219,12 @@ def _settle(
             verdicts.left.append(urn)
         else:
             say(f"{_label(urn)} may exist as {found[0]}: adopting it if it does")
-            wait_until_made(resource["type"], found[0], cloud)
+            try:
+                wait_until_made(resource["type"], found[0], cloud)
+            except UnidentifiableError as error:
+                say(f"{_label(urn)} may have been made, but {error}")
+                verdicts.left.append(urn)
+                continue
             _adopt(resource, found[0], resources)
             verdicts.refresh.append(urn)
     body["pending_operations"] = []

@@ -14,6 +14,7 @@ import signal
 import socket
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -172,7 +173,8 @@ def end(found: Sequence[Process]) -> None:
 
     for number in (signal.SIGTERM, signal.SIGKILL):
         for process in alive():
-            os.kill(process.pid, number)
+            with suppress(ProcessLookupError):  # it may end in between
+                os.kill(process.pid, number)
         deadline = time.monotonic() + GRACE
         while alive() and time.monotonic() < deadline:
             time.sleep(0.05)

@@ -5,8 +5,10 @@ Two groups: what a node needs to become Ready is there before the first node; wh
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 import pulumi
 import pulumi_aws as aws
@@ -18,6 +20,10 @@ BEFORE_NODES = ("vpc-cni", "kube-proxy", "eks-pod-identity-agent")
 
 AFTER_NODES = ("coredns",)
 """A Deployment: EKS calls it degraded, and the run fails, while no node takes its pods."""
+
+CONFIGURATION: Final[Mapping[str, Mapping[str, str]]] = {"vpc-cni": {"enableNetworkPolicy": "true"}}
+"""Configuration values by add-on. Without this one EKS accepts NetworkPolicies and enforces none (EKS user guide,
+"Restrict Pod network traffic with Kubernetes network policies")."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,7 @@ class Addons(pulumi.ComponentResource):
                 addon_name=addon,
                 # Only a sandbox gets here with an unresolved version: EKS's default for the cluster is taken.
                 addon_version=None if version == UNRESOLVED else version,
+                configuration_values=json.dumps(CONFIGURATION[addon]) if addon in CONFIGURATION else None,
                 opts=pulumi.ResourceOptions(parent=self),
             )
         self.register_outputs({"addons": list(args.versions)})

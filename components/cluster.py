@@ -25,9 +25,10 @@ def log_group(settings: Settings) -> str:
 
 @dataclass(frozen=True)
 class ClusterArgs:
-    """The stack's settings, the private subnets by zone, and the key that encrypts logs."""
+    """The stack's settings, the VPC with its private subnets by zone, and the key that encrypts logs."""
 
     settings: Settings
+    vpc_id: pulumi.Input[str]
     subnet_ids: Mapping[str, pulumi.Input[str]]
     logs_key_arn: pulumi.Input[str]
 
@@ -75,6 +76,24 @@ class Cluster(pulumi.ComponentResource):
             kms_key_id=args.logs_key_arn,
             opts=child,
         )
+        # EKS's own group lets only nodes in: without this one a runner or a tunnel inside the VPC reaches nothing.
+        group = aws.ec2.SecurityGroup(
+            f"{name}-api",
+            description="HTTPS from inside the VPC to the API server",
+            vpc_id=args.vpc_id,
+            tags={"Name": f"{settings.prefix}-api"},
+            opts=child,
+        )
+        reach = aws.vpc.SecurityGroupIngressRule(
+            f"{name}-api-https",
+            security_group_id=group.id,
+            cidr_ipv4=str(settings.network.cidr),
+            ip_protocol="tcp",
+            from_port=443,
+            to_port=443,
+            description="HTTPS from the VPC",
+            opts=child,
+        )
         public = settings.cluster.public_endpoint
         cluster = aws.eks.Cluster(
             f"{name}-eks",
@@ -83,6 +102,7 @@ class Cluster(pulumi.ComponentResource):
             role_arn=role.arn,
             vpc_config=aws.eks.ClusterVpcConfigArgs(
                 subnet_ids=list(args.subnet_ids.values()),
+                security_group_ids=[group.id],
                 endpoint_private_access=True,
                 endpoint_public_access=public,
                 public_access_cidrs=[str(each) for each in settings.cluster.public_endpoint_cidrs]
@@ -109,7 +129,7 @@ class Cluster(pulumi.ComponentResource):
                 protect=settings.protection,
                 # Without the policy EKS cannot remove its own network interfaces; without the group it
                 # makes one that keeps logs for ever.
-                depends_on=[attachment, logs],
+                depends_on=[attachment, logs, reach],
             ),
         )
         self._admins(name, settings, cluster.name, child)

@@ -31,8 +31,6 @@ class PodIdentity(pulumi.ComponentResource):
     """A role and its association. The role's trust names the same pod, so an association made by somebody
     else in the account cannot hand it to another."""
 
-    association_id: pulumi.Output[str]
-
     def __init__(self, name: str, args: PodIdentityArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("bastide:identity:PodIdentity", name, None, opts)
         settings = args.settings
@@ -74,7 +72,7 @@ class PodIdentity(pulumi.ComponentResource):
                     f"{name}-policy", name="rights", role=role.name, policy=args.policy, opts=child
                 )
             )
-        association = aws.eks.PodIdentityAssociation(
+        aws.eks.PodIdentityAssociation(
             f"{name}-association",
             cluster_name=args.cluster_name,
             namespace=args.namespace,
@@ -83,7 +81,6 @@ class PodIdentity(pulumi.ComponentResource):
             # A pod that starts between the two would run without its rights.
             opts=pulumi.ResourceOptions(parent=self, depends_on=rights),
         )
-        self.association_id = association.association_id
         self.register_outputs({"serviceAccount": args.service_account})
 
 

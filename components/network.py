@@ -156,7 +156,7 @@ class Network(pulumi.ComponentResource):
 
     def _endpoints(self, private_tables: list[pulumi.Output[str]]) -> None:
         name, settings = self._name, self._settings
-        # Weights are the largest traffic there is: by this endpoint it passes no NAT and costs nothing.
+        # For S3's traffic where no interface endpoint takes S3's name: it passes no NAT and costs nothing.
         aws.ec2.VpcEndpoint(
             f"{name}-s3-gateway",
             vpc_id=self.vpc_id,

@@ -11,6 +11,7 @@ import pulumi_kubernetes as kubernetes
 from bastide import instances, names
 from bastide.serving import image_values
 from bastide.settings import Settings
+from components.charts import with_digest
 
 CHART: Final = "./charts/node-agents"
 """Relative to the program, so that the state holds no path of a machine."""
@@ -54,7 +55,7 @@ class NodeAgents(pulumi.ComponentResource):
             name=RELEASE,
             namespace=names.namespace("system"),
             chart=CHART,
-            values=chart_values(args.settings),
+            values=with_digest(CHART, chart_values(args.settings)),
             timeout=args.settings.rollout_timeout_seconds,
             max_history=MAX_HISTORY,
             opts=pulumi.ResourceOptions(parent=self),

@@ -16,6 +16,10 @@ NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnl
 """The least that a node needs to join and to pull images. The CNI has a Pod Identity of its own, so that no
 pod on the node can change network interfaces."""
 
+GP3_THROUGHPUT_MIB = 125
+GP3_IOPS = 3000
+"""What a gp3 volume has without paying for more (EBS user guide, "General Purpose SSD volumes")."""
+
 ROOT_DEVICE = "/dev/xvda"
 """Root device of Amazon Linux 2023's AMIs."""
 
@@ -43,6 +47,10 @@ class NodeGroupArgs:
     max_size: int
     disk_gib: int
     taints: Sequence[Taint] = ()
+    disk_throughput_mib: int = GP3_THROUGHPUT_MIB
+    disk_iops: int = GP3_IOPS
+    update_strategy: str = "DEFAULT"
+    """DEFAULT starts the new node before it ends the old one; MINIMAL ends the old one first."""
 
 
 class NodeGroup(pulumi.ComponentResource):
@@ -88,7 +96,9 @@ class NodeGroup(pulumi.ComponentResource):
             scaling_config=aws.eks.NodeGroupScalingConfigArgs(
                 min_size=args.size, desired_size=args.size, max_size=args.max_size
             ),
-            update_config=aws.eks.NodeGroupUpdateConfigArgs(max_unavailable=1),
+            update_config=aws.eks.NodeGroupUpdateConfigArgs(
+                max_unavailable=1, update_strategy=args.update_strategy
+            ),
             labels=self.labels,
             taints=[
                 aws.eks.NodeGroupTaintArgs(key=each.key, value=each.value, effect=each.effect)
@@ -120,6 +130,8 @@ class NodeGroup(pulumi.ComponentResource):
                     ebs=aws.ec2.LaunchTemplateBlockDeviceMappingEbsArgs(
                         volume_type="gp3",
                         volume_size=args.disk_gib,
+                        throughput=args.disk_throughput_mib,
+                        iops=args.disk_iops,
                         encrypted="true",
                         delete_on_termination="true",
                     ),

@@ -69,7 +69,7 @@ class Region(pulumi.ComponentResource):
         store = ModelStore(f"{name}-models", ModelStoreArgs(settings), opts=self._on_aws)
         cluster = Cluster(
             f"{name}-cluster",
-            ClusterArgs(settings, network.private_subnet_ids, logs_key.arn),
+            ClusterArgs(settings, network.vpc_id, network.private_subnet_ids, logs_key.arn),
             opts=self._on_aws,
         )
         pools = self._nodes(network, cluster)

@@ -12,6 +12,7 @@ import pulumi_kubernetes as kubernetes
 from bastide import names
 from bastide.serving import PORT, chart_values
 from bastide.settings import EngineSettings, Settings
+from components.charts import with_digest
 
 CHART: Final = "./charts/vllm"
 """Relative to the program, so that the state holds no path of a machine."""
@@ -45,7 +46,9 @@ class VllmRelease(pulumi.ComponentResource):
             name=release,
             namespace=names.namespace("serving"),
             chart=CHART,
-            values=pulumi.Output.from_input(args.bucket).apply(lambda bucket: values(bucket=bucket)),
+            values=pulumi.Output.from_input(args.bucket).apply(
+                lambda bucket: with_digest(CHART, values(bucket=bucket))
+            ),
             timeout=settings.rollout_timeout_seconds,
             max_history=MAX_HISTORY,
             opts=pulumi.ResourceOptions(parent=self),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
 import time
@@ -16,6 +17,8 @@ from sandbox.cli_status import print_status
 from sandbox.daemon import lifecycle
 from sandbox.daemon.child import ChildError
 from sandbox.state import NoWorldError, World, home
+from sandbox.toolchain import ToolsMissingError
+from sandbox.toolchain.build import BuildError
 
 _RESET_WITHIN: Final = 30.0
 """Seconds until the control planes of a reset world must have ended; they take 2 to 3."""
@@ -72,14 +75,27 @@ def run(arguments: argparse.Namespace) -> int:
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except (NoWorldError, ChildError, AwsError, lifecycle.WorldError) as error:
+    except (
+        NoWorldError,
+        ChildError,
+        AwsError,
+        lifecycle.WorldError,
+        ToolsMissingError,
+        BuildError,
+    ) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # `logs PART | head`: the reader has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except requests.RequestException as error:
         print(
             f"error: the world does not answer ({type(error).__name__}); `bastide sandbox down` clears it",
             file=sys.stderr,
         )
+        return 1
+    except OSError as error:
+        print(f"error: {error.filename or 'a file'}: {error.strerror or error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -115,9 +131,12 @@ def _execute(command: list[str]) -> int:
     if not words:
         raise UsageError("give a command: bastide sandbox exec -- kubectl get nodes")
     try:
-        return subprocess.run(words, env=full_environment(World.find()), check=False).returncode
+        code = subprocess.run(words, env=full_environment(World.find()), check=False).returncode
     except FileNotFoundError:
-        raise UsageError(f"no program {words[0]!r} on the PATH") from None
+        raise UsageError(f"no program {words[0]!r} on the PATH of `bastide sandbox env`") from None
+    except PermissionError:
+        raise UsageError(f"{words[0]!r} is no program that may be run") from None
+    return code if code >= 0 else 128 - code  # as a shell tells of a signal
 
 
 def _reset() -> None:
@@ -161,12 +180,13 @@ def _print_log(path: Path, follow: bool) -> None:
 
 
 def _fault(arguments: argparse.Namespace) -> None:
+    limits = _limits(arguments.limits) if arguments.kind == "capacity" else {}
     aws = Aws(World.find().aws_endpoint)
     faults = aws.faults()
     if arguments.kind == "clear":
         faults = {}
     elif arguments.kind == "capacity":
-        faults = {**faults, "capacity": {**faults["capacity"], **_limits(arguments.limits)}}
+        faults = {**faults, "capacity": {**faults["capacity"], **limits}}
     elif arguments.kind == "api":
         given = {"code": arguments.code, "message": arguments.message, "status": arguments.status}
         entry = {

@@ -36,7 +36,7 @@ def home() -> Path:
     """The folder of this world: `BASTIDE_SANDBOX_HOME`, else under the user's state folder."""
     configured = os.environ.get("BASTIDE_SANDBOX_HOME")
     if configured:
-        return Path(configured)
+        return Path(configured).absolute()  # it goes into variables of programs that run elsewhere
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "bastide" / "sandbox"
 
 
@@ -67,7 +67,8 @@ class World:
         try:
             found = World(**json.loads(World.path().read_text()))
             os.kill(found.pid, 0)
-        except (FileNotFoundError, ProcessLookupError):
+        except (FileNotFoundError, ProcessLookupError, PermissionError, ValueError, TypeError):
+            # Gone, its number given to another user's process, or not a file of this release.
             raise NoWorldError(
                 "no sandbox is running: start one with `make up` or `bastide sandbox up`"
             ) from None

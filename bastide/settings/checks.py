@@ -62,6 +62,8 @@ def problems_across(settings: Settings) -> list[Problem]:
         _subnets,
         _overlaps,
         _service_block,
+        _endpoints,
+        _admins,
         _flow_log_retention,
         _cluster_log_retention,
         _public_endpoint,
@@ -121,10 +123,18 @@ def _zones(settings: Settings) -> Iterator[Problem]:
             yield Problem(path, f"{zone!r} is there twice; each zone has one pair of subnets; remove one")
 
 
+def _fits_vpc(block: IPv4Network) -> bool:
+    return network_plan.MIN_SUBNET_PREFIX <= block.prefixlen <= network_plan.MAX_SUBNET_PREFIX
+
+
+def _fits_services(block: IPv4Network) -> bool:
+    return 12 <= block.prefixlen <= 24 and any(block.subnet_of(each) for each in _PRIVATE)
+
+
 def _vpc_block(settings: Settings) -> Iterator[Problem]:
     low, high = network_plan.MIN_SUBNET_PREFIX, network_plan.MAX_SUBNET_PREFIX
     cidr = settings.network.cidr
-    if not low <= cidr.prefixlen <= high:
+    if not _fits_vpc(cidr):
         yield Problem(
             "network.cidr",
             f"'{cidr}' is not a VPC block; allowed: /{low} to /{high}; AWS takes no other; resize it",
@@ -132,6 +142,8 @@ def _vpc_block(settings: Settings) -> Iterator[Problem]:
 
 
 def _subnets(settings: Settings) -> Iterator[Problem]:
+    if not _fits_vpc(settings.network.cidr):
+        return  # said already: what cannot be a VPC is not cut into subnets
     try:
         settings.subnets()
     except network_plan.NetworkPlanError as error:
@@ -143,7 +155,14 @@ def _overlaps(settings: Settings) -> Iterator[Problem]:
     named = [("network.cidr", net.cidr), ("cluster.serviceCidr", settings.cluster.service_cidr)]
     named += [(f"network.reservedCidrs[{index}]", block) for index, block in enumerate(net.reserved_cidrs)]
     blocks = dict(named)
+    mistaken = set()
+    if not _fits_vpc(net.cidr):
+        mistaken.add("network.cidr")
+    if not _fits_services(settings.cluster.service_cidr):
+        mistaken.add("cluster.serviceCidr")
     for first, second in network_plan.overlapping(named):
+        if mistaken & {first, second}:
+            continue  # said already, and it moves anyway
         if first.startswith("network.reservedCidrs"):
             continue  # what others reserve may overlap among them: only ours must stay clear
         yield Problem(
@@ -156,12 +175,38 @@ def _overlaps(settings: Settings) -> Iterator[Problem]:
 
 def _service_block(settings: Settings) -> Iterator[Problem]:
     block = settings.cluster.service_cidr
-    if not 12 <= block.prefixlen <= 24 or not any(block.subnet_of(each) for each in _PRIVATE):
+    if not _fits_services(block):
         yield Problem(
             "cluster.serviceCidr",
             f"'{block}' is not a Service block; allowed: /12 to /24 inside {', '.join(map(str, _PRIVATE))}; "
             "EKS takes no other; choose one such as 172.20.0.0/16",
         )
+
+
+def _endpoints(settings: Settings) -> Iterator[Problem]:
+    services = settings.network.interface_endpoints
+    for index, service in enumerate(services):
+        if service in services[:index]:
+            yield Problem(
+                f"network.interfaceEndpoints[{index}]",
+                f"{service!r} is there twice; one serves all; remove one",
+            )
+    if settings.engines and "s3" not in services:
+        yield Problem(
+            "network.interfaceEndpoints",
+            "has no 's3' while there are engines; engines may only send to addresses of the VPC, and without this "
+            "endpoint S3 has none, so no engine would get its model; add it",
+        )
+
+
+def _admins(settings: Settings) -> Iterator[Problem]:
+    principals = settings.cluster.admin_principals
+    for index, principal in enumerate(principals):
+        if principal in principals[:index]:
+            yield Problem(
+                f"cluster.adminPrincipals[{index}]",
+                f"{principal!r} is there twice; a principal has one access entry; remove one",
+            )
 
 
 def _retention(path: str, days: int) -> Iterator[Problem]:
@@ -300,6 +345,8 @@ def _pool_size(_: Settings, pool: PoolSettings, path: str) -> Iterator[Problem]:
 
 def _pool_zones(settings: Settings, pool: PoolSettings, path: str) -> Iterator[Problem]:
     zones = settings.network.zones
+    if list(_zones(settings)):
+        return  # said already: the zone that this pool wants may be the one that was meant
     for index, zone in enumerate(pool.zones):
         if zone not in zones:
             yield Problem(
@@ -330,9 +377,13 @@ def _engine_pool(settings: Settings, engine: EngineSettings, path: str) -> Itera
         )
 
 
-def _engine_gpus(settings: Settings, engine: EngineSettings, path: str) -> Iterator[Problem]:
+def _node_type(settings: Settings, engine: EngineSettings) -> instances.InstanceType | None:
     pool = next((each for each in settings.pools if each.name == engine.pool), None)
-    kind = instances.CATALOGUE.get(pool.instance_type) if pool else None
+    return instances.CATALOGUE.get(pool.instance_type) if pool else None
+
+
+def _engine_gpus(settings: Settings, engine: EngineSettings, path: str) -> Iterator[Problem]:
+    kind = _node_type(settings, engine)
     if kind is not None and kind.gpus and engine.gpus > kind.gpus:
         yield Problem(
             f"{path}.gpus",
@@ -341,7 +392,10 @@ def _engine_gpus(settings: Settings, engine: EngineSettings, path: str) -> Itera
         )
 
 
-def _engine_parallelism(_: Settings, engine: EngineSettings, path: str) -> Iterator[Problem]:
+def _engine_parallelism(settings: Settings, engine: EngineSettings, path: str) -> Iterator[Problem]:
+    with suppress(UnusableError):
+        if list(_engine_gpus(settings, engine, path)):
+            return  # said already: gpus changes anyway
     if engine.gpus % engine.tensor_parallel:
         allowed = [str(each) for each in range(1, engine.gpus + 1) if engine.gpus % each == 0]
         yield Problem(

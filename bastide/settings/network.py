@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Network
+from typing import Annotated
 
 from pydantic import Field
 
 from bastide.network_plan import MAX_SUBNET_PREFIX, MIN_SUBNET_PREFIX
-from bastide.settings.base import Cidr, Strict
+from bastide.settings.base import Cidr, Strict, matching
+
+EndpointService = Annotated[
+    str,
+    matching(
+        r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?",
+        "is not the short name of a service; allowed: what follows com.amazonaws.<region>. such as 's3' or 'ecr.api'; "
+        "`aws ec2 describe-vpc-endpoint-services` lists them",
+    ),
+]
 
 
 class NetworkSettings(Strict):
@@ -33,7 +43,7 @@ class NetworkSettings(Strict):
     """One NAT gateway in each zone. Off means one for all: cheaper, and that zone's loss cuts the others'
     egress."""
 
-    interface_endpoints: tuple[str, ...] = (
+    interface_endpoints: tuple[EndpointService, ...] = (
         "ecr.api",
         "ecr.dkr",
         "sts",

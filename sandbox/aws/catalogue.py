@@ -19,6 +19,13 @@ def describe(instance_type: str) -> dict[str, Any] | None:
     return found
 
 
+def has(name: str) -> bool:
+    """Whether AWS has this family (`p5`) or type (`p5.48xlarge`)."""
+    from moto.ec2.models.instance_types import INSTANCE_TYPES
+
+    return name in INSTANCE_TYPES or any(kind.partition(".")[0] == name for kind in INSTANCE_TYPES)
+
+
 def zones(region: str, instance_type: str) -> set[str]:
     """The zones of `region` that offer the type (DescribeInstanceTypeOfferings)."""
     from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS

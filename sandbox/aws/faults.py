@@ -9,10 +9,12 @@
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
+from sandbox.aws import catalogue, model
 from sandbox.aws.errors import ApiError
 
 
@@ -34,6 +36,14 @@ class InjectedError:
         """Checks one entry of the `error` table."""
         if "." not in operation:
             raise FaultError(f"error {operation!r}: give service.Operation, for example eks.CreateCluster")
+        service, _, name = operation.partition(".")
+        known = model.service_model(service)
+        if known is None or name not in known.operation_names:
+            # Such a fault would never be met, and whoever set it would take the calls for healthy.
+            near = difflib.get_close_matches(name, known.operation_names if known else (), 3)
+            hint = f"did you mean {', '.join(near)}?" if near else "give for example eks.CreateCluster"
+            what = f"{service} has no operation {name!r}" if known else f"AWS has no service {service!r}"
+            raise FaultError(f"error {operation!r}: {what}; {hint}")
         if not isinstance(given, dict) or not isinstance(given.get("code"), str):
             raise FaultError(
                 f"error {operation!r}: give an object with at least a code, for example "
@@ -85,6 +95,11 @@ class Faults:
                 )
         capacity = given.get("capacity") or {}
         for name, count in capacity.items():
+            if not catalogue.has(name):
+                raise FaultError(
+                    f"capacity {name!r}: AWS's catalogue has no such family or type; give for example p5 or "
+                    "p5.48xlarge"
+                )
             if not isinstance(count, int) or isinstance(count, bool) or count < 0:
                 raise FaultError(
                     f"capacity {name!r} is {count!r}; give a whole number of instances, 0 or more"

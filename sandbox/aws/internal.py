@@ -102,7 +102,8 @@ class Internal:
             if status == "DELETED":
                 lifecycle.remove(self.store, cluster)
             elif status == "FAILED":
-                cluster.status = "FAILED"
+                if cluster.status == "CREATING":  # one that is being deleted meanwhile goes on being deleted
+                    cluster.status = "FAILED"
             elif not given.get("endpoint") or not given.get("ca"):
                 raise _BadRequestError("an ACTIVE cluster has an endpoint and a ca (PEM, or base64 of it)")
             else:

@@ -114,6 +114,8 @@ class Emulator:
             except (KubeError, urllib3.exceptions.HTTPError, OSError) as error:
                 if not self._stopped.is_set():
                     _LOG.warning("nodes of %s: %s", self._cluster.name, error)
+            except Exception:  # without this thread every node of the cluster would fall silent
+                _LOG.exception("nodes of %s: tried again", self._cluster.name)
 
     def _match_instances(self) -> None:
         cluster = self._cluster
@@ -216,6 +218,10 @@ class Emulator:
                 if self._stopped.wait(0.5):
                     return
                 _LOG.info("watch of %s's pods starts again: %s", self._cluster.name, error)
+            except Exception:  # without this thread no pod of the cluster would start any more
+                _LOG.exception("watch of %s's pods starts again", self._cluster.name)
+                if self._stopped.wait(0.5):
+                    return
 
     def _list_pods(self) -> str:
         answer = self._kube.request("GET", "/api/v1/pods")
@@ -273,6 +279,8 @@ class Emulator:
         except (urllib3.exceptions.HTTPError, LookupError) as error:
             if not self._stopped.is_set():
                 _LOG.warning("pod %s: %s", _path(pod), error)
+        except Exception:  # a worker's exception is kept in a future that nobody asks
+            _LOG.exception("pod %s", _path(pod))
 
     def _start(self, pod: pods.Pod) -> None:
         node = self._nodes.get(pod["spec"]["nodeName"])

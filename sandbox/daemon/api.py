@@ -34,7 +34,13 @@ def serve(status: Callable[[], dict[str, Any]], review: Review) -> str:
             if self.path != "/status":
                 self._answer(404, {"error": f"no {self.path}; there is GET /status"})
                 return
-            self._answer(200, status())
+            try:
+                found = status()
+            except Exception as error:
+                _LOG.exception("the status could not be told")
+                self._answer(500, {"error": f"{type(error).__name__}: {error}"})
+                return
+            self._answer(200, found)
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))

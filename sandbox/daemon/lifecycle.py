@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import requests
@@ -40,24 +40,39 @@ def status(world: World) -> dict[str, Any]:
         session.trust_env = (
             False  # the world is on this machine: a proxy of the environment has no part in it
         )
-        answer: dict[str, Any] = session.get(f"{world.daemon_url}/status", timeout=10).json()
+        reply = session.get(f"{world.daemon_url}/status", timeout=10)
+        answer: dict[str, Any] = reply.json()
+    if reply.status_code != 200:
+        raise WorldError(f"the daemon cannot tell ({answer.get('error')}); see `bastide sandbox logs daemon`")
     return answer
 
 
 def running() -> World | None:
     """The world whose daemon runs, if any: it holds a lock that the kernel lifts when it ends, however it
     ends."""
+    if not _daemon():
+        return None
+    try:
+        return World.find()
+    except NoWorldError:
+        return None
+
+
+def _daemon() -> int:
+    """The pid of the daemon that holds this world's lock, ready or still starting; 0 for none."""
     try:
         with (home() / "lock").open("r") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            while True:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    if pid := lock.read():
+                        return int(pid)
+                    time.sleep(0.01)  # it takes the lock and writes its number at once
+                else:
+                    return 0
     except FileNotFoundError:
-        return None
-    except BlockingIOError:
-        try:
-            return World.find()
-        except NoWorldError:
-            return None
-    return None
+        return 0
 
 
 @contextmanager
@@ -108,28 +123,34 @@ def _start() -> World:
             start_new_session=True,
         )
     deadline = time.monotonic() + _START_WITHIN
-    while time.monotonic() < deadline:
-        if daemon.poll() is not None:
-            raise WorldError(f"the sandbox did not start:\n{log.read_text(errors='replace')[-2000:]}")
-        world = running()
-        if world is not None:
-            return world
-        time.sleep(0.05)
-    daemon.terminate()
-    raise WorldError(
-        f"the sandbox was not ready after {_START_WITHIN:.0f} s; see {home() / 'logs' / 'daemon.log'}"
-    )
+    try:
+        while time.monotonic() < deadline:
+            if daemon.poll() is not None:
+                raise WorldError(f"the sandbox did not start:\n{log.read_text(errors='replace')[-2000:]}")
+            world = running()
+            if world is not None:
+                return world
+            time.sleep(0.05)
+        raise WorldError(
+            f"the sandbox was not ready after {_START_WITHIN:.0f} s; see {home() / 'logs' / 'daemon.log'}"
+        )
+    except BaseException:  # an interrupt too: a world that nobody waits for must not come up later
+        daemon.terminate()
+        raise
 
 
 def down() -> None:
     """Ends every process of the world, makes sure of it, and says what is gone and what stays."""
     began = time.monotonic()
     recorded = processes.read(home())
-    world = running()
-    if world is not None:
-        os.kill(world.pid, signal.SIGTERM)
-        daemon = next((p for p in recorded if p.pid == world.pid), None)
-        while daemon is not None and daemon.alive() and time.monotonic() - began < _END_WITHIN:
+    daemon = _daemon()
+    if daemon:
+        # One that is still starting has written nothing else down.
+        recorded = [p for p in recorded if p.pid != daemon]
+        recorded.append(processes.Process("daemon", daemon, processes.started_at(daemon)))
+        with suppress(ProcessLookupError):
+            os.kill(daemon, signal.SIGTERM)
+        while recorded[-1].alive() and time.monotonic() - began < _END_WITHIN:
             time.sleep(0.05)
     elif not any(process.alive() for process in recorded):
         removed = _clear_remains()

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
@@ -34,12 +35,13 @@ class Process:
 
     def alive(self) -> bool:
         """Whether this very process is still there."""
-        return started_at(self.pid) == self.started
+        return self.started != 0 and started_at(self.pid) == self.started
 
     def kill(self) -> None:
         """Ends it at once."""
         if self.alive():
-            os.kill(self.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it may end in between
+                os.kill(self.pid, signal.SIGKILL)
 
 
 def started_at(pid: int) -> int:

@@ -132,9 +132,11 @@ class Runner:
         self._plane = plane
         try:
             self.seconds = plane.start()
-        except (ChildError, KubeError, urllib3.exceptions.HTTPError) as error:
+        except Exception as error:
+            # Whatever it was, AWS must hear of it, or the cluster stays CREATING.
             self.problem = str(error)
-            _LOG.error("control plane of %s: %s", cluster.name, error)
+            expected = isinstance(error, ChildError | KubeError | urllib3.exceptions.HTTPError)
+            _LOG.error("control plane of %s: %s", cluster.name, error, exc_info=not expected)
             self._aws.report_cluster(cluster.region, cluster.name, "FAILED")
             self._changed()
             self._ending.wait()
@@ -165,6 +167,9 @@ class Runner:
                     return
                 _LOG.warning("cluster %s: %s", cluster.name, error)
                 self.problem, unbound = str(error), True
+            except Exception as error:  # what AWS has may be mended: the cluster goes on, and says so
+                _LOG.exception("cluster %s", cluster.name)
+                self.problem, unbound = f"{type(error).__name__}: {error}", True
             # Something that failed, or a namespace that is not there yet, is tried again; else a change wakes
             # us.
             self._wake.wait(1.0 if unbound else None)

@@ -28,6 +28,9 @@ _INTERVAL: Final = 0.3
 _AWS_WITHIN: Final = 60.0
 """Seconds until the AWS process counts as failed; it answers after 1 to 3 s on 2 idle cores."""
 
+_AFTER_DEFECT: Final = 5.0
+"""Seconds of pause after an exception that nobody foresaw, so that its traceback does not fill the log."""
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -65,6 +68,9 @@ class Supervisor:
                     self._reconcile(aws, view, url)
                 except (requests.RequestException, AwsError, ValueError) as error:
                     _LOG.error("the comparison with AWS failed and is tried again: %s", error)
+                except Exception:  # a defect in the comparison must not end every cluster
+                    _LOG.exception("the comparison with AWS failed and is tried again")
+                    self._stopping.wait(_AFTER_DEFECT)
                 self._look.wait(_INTERVAL)
                 self._look.clear()
         finally:

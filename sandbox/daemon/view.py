@@ -54,20 +54,34 @@ class View:
     def __init__(self, aws: Aws) -> None:
         self._aws = aws
         self._kept: dict[tuple[Any, ...], Any] = {}
+        self._seen: dict[str, Cluster] = {}
 
     def clusters(self) -> list[Cluster]:
-        """Every cluster of every region. One whose details cannot be read now is left out until it can."""
-        found = []
+        """Every cluster of every region.
+
+        One whose details cannot be read now is as it was seen last, but for its status: what is left out counts
+        as deleted, and its control plane would be ended. One that was never seen is left out until it can be
+        read.
+        """
+        seen = {}
         for document in self._aws.clusters():
+            issuer = document["oidcIssuer"]  # of one cluster only, also of one made anew under the same name
             try:
-                found.append(self._cluster(document))
+                seen[issuer] = self._cluster(document)
             except (ClientError, BotoCoreError) as error:
                 _LOG.warning("cluster %s of %s waits: %s", document["name"], document["region"], error)
-        return found
+                if issuer in self._seen:
+                    seen[issuer] = replace(self._seen[issuer], status=document["status"])
+        self._seen = seen
+        return list(seen.values())
 
     def caller(self, query: str) -> str | None:
         """The ARN behind a presigned `GetCallerIdentity`, or None when STS refuses it."""
-        answer = urllib3.request("GET", f"{self._aws.endpoint}/?{query}", timeout=10, retries=False)
+        try:
+            answer = urllib3.request("GET", f"{self._aws.endpoint}/?{query}", timeout=10, retries=False)
+        except urllib3.exceptions.HTTPError as error:
+            # Its text may hold the URL, which is the caller's token, and this is written to a log.
+            raise ConnectionError(f"STS gave no answer ({type(error).__name__})") from None
         match = re.search(r"<Arn>([^<]+)</Arn>", answer.data.decode(errors="replace"))
         return match.group(1) if answer.status == 200 and match else None
 

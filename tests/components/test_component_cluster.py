@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from component_recording import Recording, region_of, stack
 
 
@@ -22,6 +24,30 @@ def test_a_public_endpoint_is_open_to_the_listed_blocks_only() -> None:
     config = region_of(stack("sandbox", cluster=cluster)).one("eks/cluster:Cluster").inputs["vpcConfig"]
     assert config["endpointPublicAccess"] is True
     assert config["publicAccessCidrs"] == ["203.0.113.0/24"]
+
+
+def test_the_api_server_is_reached_by_https_from_inside_the_vpc_before_anything_needs_it(
+    prod: Recording,
+) -> None:
+    cluster = prod.one("eks/cluster:Cluster")
+    assert cluster.inputs["vpcConfig"]["securityGroupIds"] == ["bastide-cluster-api-id"]
+    (rule,) = [
+        each
+        for each in prod.of(":SecurityGroupIngressRule")
+        if each.inputs["securityGroupId"] == "bastide-cluster-api-id"
+    ]
+    assert (rule.inputs["cidrIpv4"], rule.inputs["fromPort"], rule.inputs["toPort"]) == (
+        "10.32.0.0/16",
+        443,
+        443,
+    )
+    assert prod.reaches(cluster, rule)
+
+
+def test_network_policies_are_enforced_by_the_cni(prod: Recording) -> None:
+    found = {each.inputs["addonName"]: each.inputs.get("configurationValues") for each in prod.of(":Addon")}
+    assert json.loads(found.pop("vpc-cni")) == {"enableNetworkPolicy": "true"}
+    assert not any(found.values())
 
 
 def test_administrators_are_access_entries_and_the_creator_gets_nothing(sandbox: Recording) -> None:

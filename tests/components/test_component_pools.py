@@ -35,6 +35,18 @@ def test_root_disks_are_encrypted_and_of_the_size_set(sandbox: Recording, pool: 
     assert disk["ebs"]["volumeSize"] == gib
 
 
+@pytest.mark.parametrize(("pool", "mib", "iops"), [("system-pool", 125, 3000), ("gpu-pool-p5", 1000, 4000)])
+def test_weights_have_a_fast_disk(sandbox: Recording, pool: str, mib: int, iops: int) -> None:
+    (template,) = [each for each in sandbox.of(":LaunchTemplate") if pool in each.name]
+    (disk,) = template.inputs["blockDeviceMappings"]
+    assert (disk["ebs"]["throughput"], disk["ebs"]["iops"]) == (mib, iops)
+
+
+def test_an_update_of_gpu_nodes_needs_no_spare_one(sandbox: Recording) -> None:
+    strategies = [group(sandbox, each).inputs["updateConfig"]["updateStrategy"] for each in ("system", "p5")]
+    assert strategies == ["DEFAULT", "MINIMAL"]
+
+
 def test_instances_and_volumes_carry_the_stacks_tags(prod: Recording) -> None:
     for template in prod.of(":LaunchTemplate"):
         kinds = {each["resourceType"]: each["tags"] for each in template.inputs["tagSpecifications"]}

@@ -6,7 +6,10 @@ import pytest
 from component_recording import Recording, Registered, stack
 
 from bastide.serving import chart_values
+from components.charts import with_digest
+from components.node_agents import CHART as AGENTS_CHART
 from components.node_agents import chart_values as agent_values
+from components.vllm_release import CHART
 
 
 def release(recording: Recording, name: str) -> Registered:
@@ -52,13 +55,14 @@ def test_an_engine_is_a_release_with_the_values_that_the_settings_give(sandbox: 
     found = release(sandbox, "vllm-chat")
     assert found.inputs["namespace"] == "bastide-serving"
     assert found.inputs["timeout"] == settings.rollout_timeout_seconds
-    assert found.inputs["values"] == chart_values(settings, engine, settings.model_bucket, settings.region)
+    values = chart_values(settings, engine, settings.model_bucket, settings.region)
+    assert found.inputs["values"] == with_digest(CHART, values)
 
 
 def test_node_agents_run_on_every_gpu_pool(sandbox: Recording) -> None:
     found = release(sandbox, "node-agents")
     assert found.inputs["namespace"] == "bastide-system"
-    assert found.inputs["values"] == agent_values(stack("sandbox"))
+    assert found.inputs["values"] == with_digest(AGENTS_CHART, agent_values(stack("sandbox")))
     assert found.inputs["values"]["nvidia"]["pools"] == ["p5"]
 
 

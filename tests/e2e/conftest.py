@@ -115,6 +115,20 @@ class Stack:
         return resources
 
 
+def write_project(sandbox: Sandbox, folder: Path, stack: str, environment: str, program: str) -> Path:
+    """A project of its own with one program and one stack, for what the kit's program would never do."""
+    (folder / "__main__.py").write_text(program)
+    options = {"virtualenv": str(ROOT / ".venv")}
+    project = {"name": folder.name.replace("_", "-"), "runtime": {"name": "python", "options": options}}
+    (folder / "Pulumi.yaml").write_text(yaml.safe_dump(project))
+    (folder / f"Pulumi.{stack}.yaml").write_text(
+        yaml.safe_dump({"config": {"bastide:environment": environment}})
+    )
+    made = sandbox.run("pulumi", "stack", "init", stack, cwd=folder)
+    assert made.code == 0, made.text
+    return folder
+
+
 @pytest.fixture(scope="session")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     home = tmp_path_factory.mktemp("world")

@@ -6,9 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
 
-from .conftest import ROOT, Sandbox
+from .conftest import Sandbox, write_project
 
 pytestmark = [pytest.mark.world, pytest.mark.xdist_group("world")]
 
@@ -17,24 +16,6 @@ import pulumi, pulumi_aws, pulumi_kubernetes
 aws = pulumi_aws.Provider("aws", region="us-east-1", allowed_account_ids=["123456789012"])
 {body}
 """
-
-
-def _project(sandbox: Sandbox, folder: Path, stack: str, environment: str, body: str) -> Path:
-    (folder / "__main__.py").write_text(PROGRAM.format(body=body))
-    (folder / "Pulumi.yaml").write_text(
-        yaml.safe_dump(
-            {
-                "name": "refusals",
-                "runtime": {"name": "python", "options": {"virtualenv": str(ROOT / ".venv")}},
-            }
-        )
-    )
-    (folder / f"Pulumi.{stack}.yaml").write_text(
-        yaml.safe_dump({"config": {"bastide:environment": environment}})
-    )
-    made = sandbox.run("pulumi", "stack", "init", stack, cwd=folder)
-    assert made.code == 0, made.text
-    return folder
 
 
 @pytest.mark.parametrize(
@@ -62,7 +43,7 @@ def _project(sandbox: Sandbox, folder: Path, stack: str, environment: str, body:
 def test_what_awss_models_do_not_know_is_refused_by_name(
     sandbox: Sandbox, tmp_path: Path, body: str, expected: list[str]
 ) -> None:
-    folder = _project(sandbox, tmp_path, f"sandbox-{abs(hash(body)) % 10**6}", "sandbox", body)
+    folder = write_project(sandbox, tmp_path, "sandbox-refused", "sandbox", PROGRAM.format(body=body))
     seen = sandbox.run("pulumi", "preview", "--non-interactive", cwd=folder)
     assert seen.code != 0
     for word in expected:
@@ -77,7 +58,7 @@ def test_a_stack_that_is_not_marked_as_sandbox_is_refused_by_the_sandboxs_plugin
         'pulumi_kubernetes.core.v1.Namespace("ns", opts=pulumi.ResourceOptions('
         'provider=pulumi_kubernetes.Provider("k8s", kubeconfig="{}")))'
     )
-    folder = _project(sandbox, tmp_path, "prod", "prod", body)
+    folder = write_project(sandbox, tmp_path, "prod", "prod", PROGRAM.format(body=body))
     seen = sandbox.run("pulumi", "up", "--yes", "--non-interactive", cwd=folder)
     assert seen.code != 0
     assert "not marked as a sandbox" in seen.text

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from .conftest import BIN, ROOT, Sandbox, Stack
+from .conftest import BIN, ROOT, Sandbox, Stack, write_project
 
 pytestmark = [pytest.mark.world, pytest.mark.xdist_group("world")]
 
@@ -185,6 +185,57 @@ def test_a_published_model_is_whole_verified_and_never_overwritten(sandbox: Sand
     assert other.code != 0
     assert "1.0.0" in other.text
     assert "Traceback" not in other.text
+
+
+CLUSTER_PROGRAM = """
+import pathlib, pulumi, pulumi_kubernetes as k
+here = pulumi.ResourceOptions(provider=k.Provider("k8s", kubeconfig=pathlib.Path(KUBECONFIG).read_text(),
+    enable_server_side_apply=True))
+{body}
+"""
+
+KIND_AND_OBJECT = """
+names = k.apiextensions.v1.CustomResourceDefinitionSpecNamesArgs(plural="quotas", singular="quota", kind="Quota")
+version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object",
+    "properties": {"spec": {"type": "object", "properties": {"tokens": {"type": "integer"}}}}}}}
+kind = k.apiextensions.v1.CustomResourceDefinition("kind", metadata={"name": "quotas.test.bastide.dev"},
+    spec={"group": "test.bastide.dev", "scope": "Namespaced", "names": names, "versions": [version]}, opts=here)
+k.apiextensions.CustomResource("one", api_version="test.bastide.dev/v1", kind="Quota",
+    metadata={"name": "one", "namespace": "bastide-serving"}, spec={"tokens": 7},
+    opts=pulumi.ResourceOptions.merge(here, pulumi.ResourceOptions(depends_on=[kind])))
+"""
+
+MISSPELT = """
+pulumi.CustomResource("kubernetes:core/v1:ConfigMap", "map", {"apiVersion": "v1", "kind": "ConfigMap",
+    "metadata": {"name": "map", "namespace": "bastide-serving"}, "dta": {"a": "b"}}, here)
+"""
+
+
+def _cluster_project(sandbox: Sandbox, folder: Path, stack: str, body: str) -> Path:
+    kubeconfig = f"KUBECONFIG = {sandbox.env['KUBECONFIG']!r}\n"
+    return write_project(sandbox, folder, stack, "sandbox", kubeconfig + CLUSTER_PROGRAM.format(body=body))
+
+
+def test_a_run_that_brings_a_kind_and_its_objects_works(sandbox: Sandbox, tmp_path: Path) -> None:
+    folder = _cluster_project(sandbox, tmp_path, "sandbox-kind", KIND_AND_OBJECT)
+    previewed = sandbox.run("pulumi", "preview", "--non-interactive", cwd=folder)
+    assert previewed.code == 0, previewed.text
+    done = sandbox.run("pulumi", "up", "--yes", "--skip-preview", "--non-interactive", cwd=folder)
+    assert done.code == 0, done.text
+    made = sandbox.kubectl("get", "quotas.test.bastide.dev", "one", "--namespace", "bastide-serving")
+    assert made["spec"] == {"tokens": 7}
+    gone = sandbox.run("pulumi", "destroy", "--yes", "--skip-preview", "--non-interactive", cwd=folder)
+    assert gone.code == 0, gone.text
+
+
+def test_a_misspelt_kubernetes_field_is_refused_at_preview_by_the_api_server(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    folder = _cluster_project(sandbox, tmp_path, "sandbox-misspelt", MISSPELT)
+    seen = sandbox.run("pulumi", "preview", "--non-interactive", cwd=folder)
+    assert seen.code != 0
+    assert "dta" in seen.text, seen.text
+    assert "Traceback" not in seen.text
 
 
 def test_aws_create_only_lists_tell_replacement_from_update(stack: Stack) -> None:

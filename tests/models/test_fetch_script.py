@@ -43,7 +43,8 @@ def manifest(s3: Any, bucket: str, tiny: Path) -> Manifest:
 def fetch(endpoint: str, bucket: str, tmp_path: Path) -> Fetch:
     def run(sha256: str = "") -> Fetched:
         work, model = tmp_path / "work", tmp_path / "models" / "tiny-qwen2" / "1.0.0"
-        work.mkdir()
+        work.mkdir(exist_ok=True)
+        (tmp_path / "reason").unlink(missing_ok=True)
         reason = tmp_path / "reason"
         done = subprocess.run(
             ["/bin/bash", str(SCRIPT)],
@@ -120,3 +121,15 @@ def test_a_missing_file_is_refused_by_name(s3: Any, bucket: str, manifest: Manif
     done = fetch()
     assert done.status == 1
     assert "missing in the bucket: tokenizer.json" in done.reason
+
+
+def test_a_container_that_is_started_again_does_not_stumble_over_what_the_last_one_left(
+    s3: Any, bucket: str, manifest: Manifest, fetch: Fetch, tiny: Path
+) -> None:
+    s3.put_object(Bucket=bucket, Key=f"{PREFIX}config.json", Body=b"changed\n")
+    refused = fetch()
+    assert "config.json: FAILED" in refused.reason
+    (refused.model / "model.safetensors.6eF5b5da").write_bytes(b"half a file")
+    s3.put_object(Bucket=bucket, Key=f"{PREFIX}config.json", Body=(tiny / "config.json").read_bytes())
+    done = fetch(manifest.digest)
+    assert done.status == 0, done.reason

@@ -4,7 +4,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from bastide.stack_ids import Cloud, UnidentifiableError, finder
+from bastide.stack_ids import Cloud, UnidentifiableError, finder, wait_until_made
 
 CLOUD = Cloud({"region": "us-east-1", "defaultTags": {"tags": {"bastide:name": "here"}}})
 
@@ -94,3 +94,14 @@ def test_a_key_that_is_to_be_deleted_is_not_taken_for_the_new_one() -> None:
 
 def test_a_type_that_nothing_is_known_of_has_no_finder() -> None:
     assert finder("aws:rds/instance:Instance") is None
+
+
+def test_an_aws_that_does_not_answer_is_said_and_not_thrown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    with pytest.raises(UnidentifiableError, match="could not be asked"):
+        wait_until_made("aws:eks/cluster:Cluster", "one", Cloud({"region": "us-east-1"}))
+    with pytest.raises(UnidentifiableError, match="'one' is not the form of its id"):
+        wait_until_made("aws:eks/nodeGroup:NodeGroup", "one", Cloud({"region": "us-east-1"}))

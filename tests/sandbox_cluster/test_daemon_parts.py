@@ -1,7 +1,9 @@
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -9,9 +11,12 @@ import pytest
 import yaml
 
 from bastide import cli
-from sandbox.daemon import kubeconfig, processes
+from sandbox import environment
+from sandbox.daemon import kubeconfig, lifecycle, processes
+from sandbox.daemon.__main__ import _locked
 from sandbox.daemon.child import Child, ChildError
-from sandbox.state import World
+from sandbox.state import NoWorldError, World, home
+from sandbox.toolchain import ToolsMissingError
 
 WORLD = World("http://127.0.0.1:1", "http://127.0.0.1:2", 3)
 ONE = kubeconfig.Access("us-east-1", "one", "https://127.0.0.1:6443", b"PEM")
@@ -145,3 +150,74 @@ def test_without_the_sandbox_package_the_command_says_so(
 def test_importing_the_command_does_not_import_the_sandbox() -> None:
     script = "import sys, bastide.cli; sys.exit(any(name.startswith('sandbox') for name in sys.modules))"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+
+
+def test_down_ends_a_daemon_that_is_still_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BASTIDE_SANDBOX_HOME", str(tmp_path))
+    script = (
+        "import time; from sandbox.daemon import __main__ as d\n"
+        "d.Supervisor = lambda *_: time.sleep(60)\n"
+        "d.paths = lambda: type('T', (), {'kube': None})\n"
+        "d.main()"
+    )
+    daemon = subprocess.Popen([sys.executable, "-c", script])
+    try:
+        assert _until(lambda: lifecycle._daemon() == daemon.pid, 10)
+        assert lifecycle.running() is None
+        assert cli.main(["sandbox", "down"]) == 0
+        assert daemon.wait(1) != 0
+    finally:
+        daemon.kill()
+        daemon.wait()
+    assert "1 processes, none left" in capsys.readouterr().out
+
+
+def test_whoever_looks_whether_a_daemon_runs_does_not_keep_one_from_starting(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    path.touch()
+    with path.open() as looking, path.open("a") as lock:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        threading.Timer(0.1, lambda: fcntl.flock(looking, fcntl.LOCK_UN)).start()
+        assert _locked(lock)
+        fcntl.flock(lock, fcntl.LOCK_UN)
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        assert not _locked(lock, seconds=0.05)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{}", '{"aws_endpoint": "a", "daemon_url": "b", "pid": 1, "new": 2}', "no json"]
+)
+def test_a_world_file_that_is_none_counts_as_no_world(
+    content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BASTIDE_SANDBOX_HOME", str(tmp_path))
+    World.path().write_text(content)
+    with pytest.raises(NoWorldError):
+        World.find()
+
+
+def test_a_folder_that_cannot_be_used_and_missing_tools_are_said_and_not_thrown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("BASTIDE_SANDBOX_HOME", str(tmp_path / "file" / "home"))
+    assert cli.main(["sandbox", "up"]) == 1
+    assert f"error: {tmp_path}/file" in capsys.readouterr().err
+
+    def none_built(world: World) -> dict[str, str]:
+        raise ToolsMissingError("make them with `make up`")
+
+    monkeypatch.setattr(environment, "full_environment", none_built)
+    monkeypatch.setattr(World, "find", staticmethod(lambda: WORLD))
+    assert cli.main(["sandbox", "exec", "--", "true"]) == 1
+    assert capsys.readouterr().err == "error: make them with `make up`\n"
+
+
+def test_a_relative_home_is_the_same_folder_for_programs_that_run_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BASTIDE_SANDBOX_HOME", "box")
+    assert home() == tmp_path / "box"

@@ -75,6 +75,38 @@ def test_five_mistakes_give_exactly_five_errors_with_their_paths(raw: Raw) -> No
     assert "did you mean 'tensorParallel'" in text
 
 
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        (lambda r: r["network"].update(cidr="10.20.0.0/29"), "network.cidr"),
+        (lambda r: r["network"].update(cidr="172.16.0.0/12"), "network.cidr"),
+        (lambda r: r["network"].update(cidr="10.20.0.0/33"), "network.cidr"),
+        (lambda r: r["cluster"].update(serviceCidr="10.0.0.0/8"), "cluster.serviceCidr"),
+        (lambda r: r["engines"][0].update(gpus=9, tensorParallel=8), "engines[0].gpus"),
+        (
+            lambda r: (
+                r["network"]["zones"].__setitem__(1, "us-west-2b"),
+                r["pools"][0].update(zones=["us-east-1b"]),
+            ),
+            "network.zones[1]",
+        ),
+    ],
+)
+def test_a_check_is_left_out_when_what_it_looks_at_is_itself_mistaken(
+    raw: Raw, change: Callable[[Raw], object], path: str
+) -> None:
+    change(raw)
+    with pytest.raises(SettingsError) as caught:
+        Settings.load(raw)
+    assert [each.path for each in caught.value.problems] == [path]
+
+
+def test_without_engines_no_endpoint_is_needed(raw: Raw) -> None:
+    raw["engines"] = []
+    raw["network"]["interfaceEndpoints"] = []
+    Settings.load(raw)
+
+
 MISTAKES: list[tuple[Callable[[Raw], object], str, str]] = [
     (
         lambda r: r.update(protection=False, environment="prod"),
@@ -112,6 +144,26 @@ MISTAKES: list[tuple[Callable[[Raw], object], str, str]] = [
         lambda r: r["network"].update(flowLogRetentionDays=8),
         "network.flowLogRetentionDays",
         "allowed: 1, 3, 5, 7",
+    ),
+    (
+        lambda r: r["network"].update(interfaceEndpoints=["sts"]),
+        "network.interfaceEndpoints",
+        "no engine would get its model",
+    ),
+    (
+        lambda r: r["network"].update(interfaceEndpoints=["s3", "sts", "s3"]),
+        "network.interfaceEndpoints[2]",
+        "'s3' is there twice",
+    ),
+    (
+        lambda r: r["network"].update(interfaceEndpoints=["s3", "STS"]),
+        "network.interfaceEndpoints[1]",
+        "not the short name of a service",
+    ),
+    (
+        lambda r: r["cluster"].update(adminPrincipals=["arn:aws:iam::123456789012:role/a"] * 2),
+        "cluster.adminPrincipals[1]",
+        "is there twice",
     ),
     (lambda r: r["cluster"].update(serviceCidr="10.20.0.0/20"), "cluster.serviceCidr", "overlaps"),
     (lambda r: r["cluster"].update(serviceCidr="100.64.0.0/16"), "cluster.serviceCidr", "172.16.0.0/12"),

@@ -17,6 +17,9 @@ refuse() {
 
 source_url="s3://$MODEL_BUCKET/$MODEL_PREFIX"
 
+# The volumes outlive a container that is started again: half a file or half a list would be refused for ever.
+rm -rf -- "$MODEL_PATH" "$WORK_DIR"/part*
+
 # The manifest is published last: without it the version is not whole, whatever else lies there.
 aws s3 cp --only-show-errors "${source_url}manifest.json" "$WORK_DIR/manifest.json" 2>"$WORK_DIR/error" \
   || refuse "${source_url}manifest.json cannot be read: the version was not published to its end, or the" \

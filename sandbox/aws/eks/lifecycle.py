@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sandbox.aws.eks import fleet, network
@@ -17,11 +19,25 @@ _LOG = logging.getLogger("sandbox.aws")
 def advance(store: Store, settings: Settings) -> None:
     """One step for everything that is under way."""
     for cluster in list(store.clusters.values()):
-        try:
+        with _on_its_own(cluster.arn):
             _advance_cluster(store, cluster, settings)
-        except Exception:
-            # One cluster's trouble must not stop the others; what moved it may be gone at the next step.
-            _LOG.exception("cluster %s did not advance; the next step tries again", cluster.arn)
+
+
+_troubled: dict[str, str] = {}
+"""What did not advance at its last step, and why: five steps a second are not to fill the log."""
+
+
+@contextmanager
+def _on_its_own(what: str) -> Iterator[None]:
+    """One part's trouble is logged once and stops no other; the next step tries again."""
+    try:
+        yield
+    except Exception as error:
+        if _troubled.get(what) != repr(error):
+            _troubled[what] = repr(error)
+            _LOG.exception("%s did not advance; each step tries again", what)
+    else:
+        _troubled.pop(what, None)
 
 
 def _advance_cluster(store: Store, cluster: Cluster, settings: Settings) -> None:
@@ -36,9 +52,11 @@ def _advance_cluster(store: Store, cluster: Cluster, settings: Settings) -> None
             if update.nodegroup is None and update.addon is None and update.status == "InProgress":
                 update.status = "Successful"
     for group in list(cluster.nodegroups.values()):
-        _advance_group(cluster, group, settings)
+        with _on_its_own(group.arn):
+            _advance_group(cluster, group, settings)
     for addon in list(cluster.addons.values()):
-        _advance_addon(cluster, addon, settings)
+        with _on_its_own(addon.arn):
+            _advance_addon(cluster, addon, settings)
 
 
 def ready(cluster: Cluster, endpoint: str, ca: str) -> None:

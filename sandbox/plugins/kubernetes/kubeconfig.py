@@ -56,9 +56,9 @@ EARLY: Final = timedelta(seconds=60)
 class Credentials:
     """What a request carries: a bearer token, or a client certificate and its key (PEM)."""
 
-    token: str | None = None
+    token: str | None = field(default=None, repr=False)
     certificate: str | None = None
-    key: str | None = None
+    key: str | None = field(default=None, repr=False)
 
 
 @dataclass
@@ -69,7 +69,7 @@ class Kubeconfig:
     ca: str | None
     insecure: bool
     server_name: str | None
-    user: dict[str, Any]
+    user: dict[str, Any] = field(repr=False)
     namespace: str
     _cached: Credentials | None = field(default=None, repr=False)
     _expires: datetime | None = None
