@@ -31,7 +31,7 @@ from bastide.stack_ids import (
     finder,
     wait_until_made,
 )
-from bastide.stack_run import Lock, end, orphans
+from bastide.stack_run import Lock, end, mend_files, orphans
 
 REPAIRED: Final = 0
 LEFT_TO_YOU: Final = 1
@@ -172,6 +172,9 @@ def _unlock(stack: Stack, lock_of_dead_host: bool, say: Callable[[str], None]) -
             f"{_short(process.arguments)}"
         )
     end(found)
+    if backend is not None:
+        for name in mend_files(backend, project, stack.name):
+            say(f"removing {name}, which the killed run left half written")
     if locks:
         for lock in locks:
             say(f"lifting the lock of {lock}: that process is gone")
@@ -201,6 +204,9 @@ def _settle(
         if kind != "creating":
             say(f"{_label(urn)} was interrupted while {kind}: reading it back")
             verdicts.refresh.append(urn)
+            continue
+        if not resource.get("custom"):
+            # The stack itself or a component: it stands for others and nothing is made for it.
             continue
         if urn in absent or resource["type"].startswith("pulumi:providers:"):
             say(f"{_label(urn)} was not made: forgotten, the next `up` makes it")

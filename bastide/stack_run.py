@@ -64,6 +64,35 @@ class Lock:
         return f"pid {self.pid} of {self.user} on {self.host}, since {self.since:%Y-%m-%d %H:%M:%S}"
 
 
+def mend_files(backend: Path, project: str, stack: str) -> list[str]:
+    """Removes what the file backend left half written of one stack, and returns the names.
+
+    The backend writes a file in three steps: its bytes under a temporary name, its attributes beside it, and a
+    rename. The state is whole at every moment, but attributes that were cut off stop every later command
+    ("EOF"); without any, the defaults apply. To be called only when no run of the stack lives.
+    """
+    folders = (
+        backend / ".pulumi" / "stacks" / project,
+        backend / ".pulumi" / "locks" / "organization" / project / stack,
+    )
+    removed = []
+    for path in [path for folder in folders for path in sorted(folder.glob("*"))]:
+        if path.parent == folders[0] and not path.name.startswith(f"{stack}.json"):
+            continue
+        if path.suffix == ".tmp" or (path.suffix == ".attrs" and not _is_json(path)):
+            path.unlink()
+            removed.append(path.name)
+    return removed
+
+
+def _is_json(path: Path) -> bool:
+    try:
+        json.loads(path.read_text())
+    except ValueError:
+        return False
+    return True
+
+
 def _stat(pid: int) -> list[str] | None:
     """Fields of /proc/PID/stat from the state on, or None for a process that is gone or a zombie."""
     try:

@@ -195,7 +195,7 @@ here = pulumi.ResourceOptions(provider=k.Provider("k8s", kubeconfig=pathlib.Path
 """
 
 KIND_AND_OBJECT = """
-names = k.apiextensions.v1.CustomResourceDefinitionSpecNamesArgs(plural="quotas", singular="quota", kind="Quota")
+names = {"plural": "quotas", "singular": "quota", "kind": "Quota"}
 version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object",
     "properties": {"spec": {"type": "object", "properties": {"tokens": {"type": "integer"}}}}}}}
 kind = k.apiextensions.v1.CustomResourceDefinition("kind", metadata={"name": "quotas.test.bastide.dev"},

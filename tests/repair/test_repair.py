@@ -116,7 +116,37 @@ def test_what_cannot_be_found_is_left_to_the_operator_until_its_id_is_given(proj
 def test_what_the_operator_says_was_not_made_is_forgotten(project: Project) -> None:
     project.configure(a={"name": "one", "size": 1, "random": True, "delay": 20})
     kill_when(project, lambda: in_state(project, "creating"))
-    assert mend(project, finders={}, absent=frozenset({URN}))[0] == REPAIRED
+    status, said = mend(project, finders={}, absent=frozenset({URN}))
+    assert status == REPAIRED, said
+
+
+def test_attributes_that_were_cut_off_are_removed_and_the_state_stays(project: Project) -> None:
+    project.configure(a={"name": "one", "size": 1, "linger": 20})
+    kill_when(project, lambda: project.things())
+    folder = project.backend / ".pulumi/stacks/small"
+    state = (folder / "test.json").read_text()
+    (folder / "test.json.attrs").write_text("")
+    (folder / "test.json.0123.tmp").write_text(state[:20])
+    assert "EOF" in project.pulumi("stack", "export", status=1)
+    status, said = mend(project)
+    assert status == REPAIRED, said
+    assert "removing test.json.attrs" in said
+    assert not (folder / "test.json.0123.tmp").exists()
+    project.configure(a={"name": "one", "size": 1})
+    project.pulumi("up", "--yes", "--skip-preview")
+    assert set(project.things()) == {"one"}
+
+
+def test_a_run_killed_before_its_first_resource_is_repaired(project: Project) -> None:
+    project.configure(a={"name": "one", "size": 1})
+    project.pulumi("up", "--yes", "--skip-preview")
+    file = project.backend / ".pulumi/stacks/small/test.json"
+    content = json.loads(file.read_text())
+    latest = content["checkpoint"]["latest"]
+    root = next(r for r in latest.pop("resources") if r["type"] == "pulumi:pulumi:Stack")
+    latest["pending_operations"] = [{"resource": root, "type": "creating"}]
+    file.write_text(json.dumps(content))
+    assert mend(project, finders={}) == (REPAIRED, "repaired: `pulumi up` can go on")
 
 
 def test_a_stack_in_order_is_left_as_it_is(project: Project) -> None:
