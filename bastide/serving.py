@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from bastide import instances, names
-from bastide.settings import EngineSettings, ImageSettings, ModelSettings, Settings
+from bastide.settings import UNRESOLVED, EngineSettings, ImageSettings, ModelSettings, Settings
 
 PORT: Final = 8000
 """vLLM's own default port."""
@@ -113,7 +113,7 @@ def chart_values(settings: Settings, engine: EngineSettings, bucket: str, region
             "prefix": names.model_prefix(model.name, model.version),
             "path": model_path(model),
             "region": region,
-            "sha256": model.sha256 or "",
+            "sha256": "" if model.sha256 == UNRESOLVED else model.sha256,
             "volumeGib": max(1, int(pool.disk_gib * DISK_SHARE / pods_per_node(settings, engine))),
         },
         "pool": engine.pool,

@@ -79,8 +79,9 @@ AccountId = Annotated[
 Sha256 = Annotated[
     str,
     matching(
-        r"[0-9a-f]{64}",
-        "is not a SHA-256; allowed: 64 lower-case hexadecimal digits; `bastide model publish` prints it",
+        rf"{UNRESOLVED}|[0-9a-f]{{64}}",
+        "is not a SHA-256; allowed: 64 lower-case hexadecimal digits, which `bastide model verify DIR` prints, "
+        "or 'unresolved' in a sandbox",
     ),
 ]
 

@@ -48,19 +48,26 @@ def refuse_unresolved(settings: Settings) -> None:
     problems = [
         Problem(
             path,
-            "'unresolved' is refused outside a sandbox: what runs must be pinned; "
-            + (
-                "give the digest that the registry has for this tag (`docker buildx imagetools inspect "
-                "REPOSITORY:TAG` prints it)"
-                if path.startswith("images.")
-                else "give the version (`aws eks describe-addon-versions --addon-name NAME "
-                f"--kubernetes-version {settings.cluster.kubernetes_version}` lists them)"
-            ),
+            f"'unresolved' is refused outside a sandbox: what runs must be pinned; {_how(path, settings)}",
         )
         for path in settings.unresolved()
     ]
     if problems:
         raise SettingsError(problems)
+
+
+def _how(path: str, settings: Settings) -> str:
+    if path.startswith("images."):
+        return (
+            "give the digest that the registry has for this tag (`docker buildx imagetools inspect "
+            "REPOSITORY:TAG` prints it)"
+        )
+    if path.startswith("models["):
+        return "give the digest of the model's files (`bastide model verify DIR` prints it)"
+    return (
+        "give the version (`aws eks describe-addon-versions --addon-name NAME "
+        f"--kubernetes-version {settings.cluster.kubernetes_version}` lists them)"
+    )
 
 
 def decode(config: Mapping[str, str]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from bastide.names import MAX_ENGINE
-from bastide.settings.base import Sha256, Strict, Version, label, matching
+from bastide.settings.base import UNRESOLVED, Sha256, Strict, Version, label, matching
 
 ModelName = Annotated[
     str,
@@ -30,8 +30,9 @@ class ModelSettings(Strict):
     version: Version
     """Published version, MAJOR.MINOR.PATCH in quotes."""
 
-    sha256: Sha256 | None = None
-    """SHA-256 of the version's SHA256SUMS, printed by `bastide model publish`; the engine refuses any other."""
+    sha256: Sha256 = UNRESOLVED
+    """SHA-256 of the version's SHA256SUMS, which `bastide model verify DIR` prints: the engine refuses any other
+    content. `unresolved`, in a sandbox only, believes what the bucket has."""
 
 
 class ModelStoreSettings(Strict):

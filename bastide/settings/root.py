@@ -144,11 +144,15 @@ class Settings(Strict):
         images = [
             f"images.{info.alias}.digest"
             for field, info in ImagesSettings.model_fields.items()
-            if getattr(self.images, field).digest == UNRESOLVED
+            if field != "efa_device_plugin"  # no pool has EFA interfaces yet, so it runs nowhere
+            and getattr(self.images, field).digest == UNRESOLVED
         ]
         addons = [
             f"cluster.addons.{info.alias}"
             for field, info in type(self.cluster.addons).model_fields.items()
             if getattr(self.cluster.addons, field) == UNRESOLVED
         ]
-        return images + addons
+        models = [
+            f"models[{index}].sha256" for index, model in enumerate(self.models) if model.sha256 == UNRESOLVED
+        ]
+        return images + addons + models

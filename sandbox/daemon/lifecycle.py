@@ -93,7 +93,7 @@ def up() -> None:
         _clear_remains()
         shutil.rmtree(home() / "logs", ignore_errors=True)  # of the last world, kept until now
         began = time.monotonic()
-        toolchain.paths(build=True)
+        toolchain.paths(build=True, tell=False)
         _say("tools", began)
         began = time.monotonic()
         world = _start()
@@ -168,7 +168,8 @@ def down() -> None:
     _clear_remains()
     killed = f" ({len(late)} had to be killed)" if late else ""
     took = time.monotonic() - began
-    print(f"the sandbox has ended: {len(recorded)} processes, none left{killed}, {took:.1f} s")
+    count = f"{len(recorded)} process{'' if len(recorded) == 1 else 'es'}"
+    print(f"the sandbox has ended: {count}, none left{killed}, {took:.1f} s")
     print("gone: the AWS account with its clusters, the kubeconfig, and the Pulumi state of its stacks,")
     print("      for that describes a world that is no more")
     print(f"kept: built tools and charts in {cache()}, logs in {home() / 'logs'}")

@@ -45,10 +45,12 @@ def _record() -> Path:
     return state.home() / "tools.json"
 
 
-def paths(build: bool = False) -> Tools:
-    """The tools of this world. With `build` they are made first (minutes, cold); else missing ones raise."""
+def paths(build: bool = False, tell: bool = True) -> Tools:
+    """The tools of this world. With `build` they are made first (minutes, cold); else missing ones raise.
+
+    Without `tell` the choice is only said where something has to be built."""
     if build:
-        return ensure()
+        return ensure(tell)
     try:
         tools = Tools(**{name: Path(path) for name, path in json.loads(_record().read_text()).items()})
         if all(os.access(path, os.X_OK) for path in asdict(tools).values()):
@@ -87,9 +89,20 @@ class Choice:
         return [group for group in (kube, engine) if group]
 
 
-def ensure() -> Tools:
+def ensure(tell: bool = True) -> Tools:
     """Chooses or builds every tool, says what and why, and returns where they are."""
     choice = Choice.make()
+    if tell or choice.missing():
+        _tell(choice)
+    if choice.missing():
+        with lock():
+            # One module after the other: linking the control plane alone takes 2.2 GB of memory.
+            for group in choice.missing():
+                build_group(group)
+    return _install(choice)
+
+
+def _tell(choice: Choice) -> None:
     for name, verdict, recipe in (
         ("pulumi", choice.engine, recipes.ENGINE),
         ("helm", choice.helm, recipes.HELM),
@@ -100,12 +113,6 @@ def ensure() -> Tools:
         else:
             what = "built before" if recipe.built.exists() else "to be built"
             say(f"{name}: {what} from pinned Go modules, because {verdict.reason}")
-    if choice.missing():
-        with lock():
-            # One module after the other: linking the control plane alone takes 2.2 GB of memory.
-            for group in choice.missing():
-                build_group(group)
-    return _install(choice)
 
 
 def _install(choice: Choice) -> Tools:

@@ -271,6 +271,7 @@ def test_a_sandbox_runs_unresolved_and_a_real_stack_is_told_how_to_resolve(raw: 
     said = {each.path: each.message for each in caught.value.problems}
     assert "imagetools inspect" in said["images.vllm.digest"]
     assert "describe-addon-versions" in said["cluster.addons.vpcCni"]
+    assert "bastide model verify" in said["models[0].sha256"]
 
 
 def test_a_resolved_image_is_named_by_its_digest(raw: Raw) -> None:
