@@ -266,6 +266,7 @@ def test_a_sandbox_runs_unresolved_and_a_real_stack_is_told_how_to_resolve(raw: 
     refuse_unresolved(Settings.load(raw))
     raw["environment"] = "dev"
     del raw["cluster"]["addons"]
+    raw["models"][0].pop("sha256", None)
     with pytest.raises(SettingsError) as caught:
         refuse_unresolved(Settings.load(raw))
     said = {each.path: each.message for each in caught.value.problems}
