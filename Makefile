@@ -4,6 +4,8 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
+# The SDK packages take seconds to compile, at every run if the machine forbids Python to keep the result.
+export PYTHONDONTWRITEBYTECODE :=
 
 CACHE := $(or $(BASTIDE_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/bastide)
 UV_VERSION := 0.13.8

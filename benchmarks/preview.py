@@ -1,8 +1,9 @@
 """What the program costs at preview: two ratios, from one run, interleaved.
 
-1. Region against floor: a preview of the sandbox region from nothing, over a preview of an empty program that
-   makes the very same registrations (recorded from the region) through the same engine, language host and
-   provider plugins. What remains is settings, components and the SDK packages' import.
+1. Region against floor: a preview of the sandbox region from nothing, over a preview of a flat program that
+   makes the very same registrations (recorded from the region) by the SDK packages' own classes, with literal
+   inputs, through the same engine, language host and provider plugins. What remains is what the kit adds:
+   settings, planning, components.
 2. Growth: the preview of a region with 16 GPU pools over the one with 1, and 4 over 1.
 
 Seconds are printed beside the ratios to show their size; only the ratios mean something elsewhere.
@@ -12,8 +13,11 @@ Usage: python benchmarks/preview.py [runs]   (default 3; starts a world of its o
 from __future__ import annotations
 
 import copy
+import importlib
+import inspect
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -27,23 +31,66 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 BASTIDE = Path(sys.executable).parent / "bastide"
 
-FLOOR_PROGRAM = """
-import json
-import pulumi
+SDK_PACKAGES = {"aws": "pulumi_aws", "kubernetes": "pulumi_kubernetes"}
 
-made = {}
-for item in json.load(open("registrations.json")):
-    options = pulumi.ResourceOptions(parent=made.get(item["parent"]), provider=made.get(item["provider"]))
-    kind, name = item["type"], item["name"]
-    if kind.startswith("pulumi:providers:"):
-        made[item["urn"]] = pulumi.ProviderResource(kind.rsplit(":", 1)[1], name, item["inputs"],
-            pulumi.ResourceOptions(parent=made.get(item["parent"]), version=item["version"]))
-    elif item["custom"]:
-        made[item["urn"]] = pulumi.CustomResource(kind, name, item["inputs"], options)
-    else:
-        parent = pulumi.ResourceOptions(parent=made.get(item["parent"]))
-        made[item["urn"]] = pulumi.ComponentResource(kind, name, None, parent)
-"""
+
+def floor_program(registrations: list[dict[str, Any]]) -> str:
+    """A flat Pulumi program that makes these registrations, each as a person would write it."""
+    lines = ["import pulumi", *(f"import {package}" for package in SDK_PACKAGES.values())]
+    variables = {item["urn"]: f"r{number}" for number, item in enumerate(registrations)}
+    classes = {
+        token: path for package in SDK_PACKAGES.values() for token, path in sdk_classes(package).items()
+    }
+    for item in registrations:
+        kind, name, inputs = item["type"], item["name"], item["inputs"]
+        options = [
+            f"{option}={variables[item[option]]}"
+            for option in ("parent", "provider")
+            if item[option] in variables
+        ]
+        opts = f"pulumi.ResourceOptions({', '.join(options)})"
+        if kind.startswith("pulumi:providers:"):
+            made = f"{SDK_PACKAGES[kind.rsplit(':', 1)[1]]}.Provider"
+            inputs = {key: decoded(value) for key, value in inputs.items()}
+        elif item["custom"]:
+            made = classes[kind]
+        else:
+            lines.append(
+                f"{variables[item['urn']]} = pulumi.ComponentResource({kind!r}, {name!r}, None, {opts})"
+            )
+            continue
+        named = arguments(made, inputs)
+        lines.append(f"{variables[item['urn']]} = {made}({name!r}, **{named!r}, opts={opts})")
+    return "\n".join(lines) + "\n"
+
+
+def decoded(value: str) -> Any:
+    """A provider's input as a program gives it; the SDK makes JSON of what is no string."""
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def sdk_classes(package: str) -> dict[str, str]:
+    """Type token -> dotted path of the class, by what the package registers of itself."""
+    source = Path(importlib.import_module(package).__file__ or "").read_text()
+    listed = re.search(r'resource_modules="""(.*?)"""', source, re.DOTALL)
+    if listed is None:
+        sys.exit(f"{package} registers no resource modules: this benchmark does not know that SDK")
+    return {
+        token: f"{module['fqn']}.{name}"
+        for module in json.loads(listed[1])
+        for token, name in module["classes"].items()
+    }
+
+
+def arguments(path: str, inputs: dict[str, Any]) -> dict[str, Any]:
+    """Inputs under the names that the SDK's class gives them: vpcId -> vpc_id."""
+    module, _, name = path.rpartition(".")
+    parameters = inspect.signature(getattr(importlib.import_module(module), name)._internal_init).parameters
+    spelled = {parameter.replace("_", "").lower(): parameter for parameter in parameters}
+    return {spelled[key.lower()]: value for key, value in inputs.items()}
 
 
 def environment() -> dict[str, str]:
@@ -81,8 +128,11 @@ def record(env: dict[str, str], config: Path) -> list[dict[str, Any]]:
                 "type": state["type"],
                 "name": state["urn"].split("::", 3)[3],
                 "custom": state["custom"],
-                "inputs": {k: v for k, v in state.get("inputs", {}).items() if not k.startswith("__")},
-                "version": state.get("inputs", {}).get("version"),
+                "inputs": {
+                    k: v
+                    for k, v in state.get("inputs", {}).items()
+                    if not k.startswith("__") and k not in ("version", "tagsAll")  # the provider's own
+                },
                 "parent": state.get("parent"),
                 "provider": (state.get("provider") or "").rsplit("::", 1)[0] or None,
             }
@@ -123,8 +173,7 @@ def measure(runs: int, folder: Path) -> None:
     floor = folder / "floor"
     floor.mkdir()
     registrations = record(env, configs[1])
-    (floor / "registrations.json").write_text(json.dumps(registrations))
-    (floor / "__main__.py").write_text(FLOOR_PROGRAM)
+    (floor / "__main__.py").write_text(floor_program(registrations))
     (floor / "charts").symlink_to(ROOT / "charts")
     project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
     options = {"virtualenv": str(ROOT / ".venv")}

@@ -214,7 +214,13 @@ def test_an_import_takes_what_people_wrote(driver: Driver, namespace: str) -> No
     found = driver.provider.read(driver.resource("core/v1:ConfigMap"), f"{namespace}/theirs", {}, {})
     assert found is not None
     assert found[2] == body
-    account = driver.provider.read(driver.resource("core/v1:ServiceAccount"), f"{namespace}/default", {}, {})
+    # A controller makes this one, some time after its namespace.
+    deadline = time.monotonic() + 20
+    account = None
+    while account is None and time.monotonic() < deadline:
+        account = driver.provider.read(
+            driver.resource("core/v1:ServiceAccount"), f"{namespace}/default", {}, {}
+        )
     assert account is not None
 
 

@@ -171,7 +171,7 @@ def test_down_ends_a_daemon_that_is_still_starting(
     finally:
         daemon.kill()
         daemon.wait()
-    assert "1 processes, none left" in capsys.readouterr().out
+    assert "1 process, none left" in capsys.readouterr().out
 
 
 def test_whoever_looks_whether_a_daemon_runs_does_not_keep_one_from_starting(tmp_path: Path) -> None:
