@@ -1,0 +1,83 @@
+"""Checks of models and engines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from bastide import instances
+from bastide.settings.base import UnusableError
+from bastide.settings.checks.common import Check, duplicates, usable
+from bastide.settings.errors import Problem, choices
+from bastide.settings.models import EngineSettings
+
+if TYPE_CHECKING:
+    from bastide.settings.root import Settings
+
+
+def _unique_models(settings: Settings) -> Iterator[Problem]:
+    yield from duplicates("models", "model", (each.name for each in settings.models))
+
+
+def _unique_engines(settings: Settings) -> Iterator[Problem]:
+    yield from duplicates("engines", "engine", (each.name for each in settings.engines))
+
+
+def _engine_model(settings: Settings, engine: EngineSettings, path: str) -> Iterator[Problem]:
+    known = [each.name for each in settings.models]
+    if engine.model not in known:
+        yield Problem(
+            f"{path}.model",
+            f"{engine.model!r} is not one of bastide:models{choices(engine.model, known)}; add it there "
+            "or choose another",
+        )
+
+
+def _engine_pool(settings: Settings, engine: EngineSettings, path: str) -> Iterator[Problem]:
+    known = [each.name for each in settings.pools]
+    if engine.pool not in known:
+        yield Problem(
+            f"{path}.pool",
+            f"{engine.pool!r} is not one of bastide:pools{choices(engine.pool, known)}; add it there or "
+            "choose another",
+        )
+
+
+def _node_type(settings: Settings, engine: EngineSettings) -> instances.InstanceType | None:
+    pool = next((each for each in settings.pools if each.name == engine.pool), None)
+    return instances.CATALOGUE.get(pool.instance_type) if pool else None
+
+
+def _engine_gpus(settings: Settings, engine: EngineSettings, path: str) -> Iterator[Problem]:
+    kind = _node_type(settings, engine)
+    if kind is not None and kind.gpus and engine.gpus > kind.gpus:
+        yield Problem(
+            f"{path}.gpus",
+            f"{engine.gpus} is more than a node of pool {engine.pool!r} has; allowed: at most {kind.gpus} "
+            f"({kind.name}); a pod runs on one node; lower it or choose a larger instance type",
+        )
+
+
+def _engine_parallelism(settings: Settings, engine: EngineSettings, path: str) -> Iterator[Problem]:
+    with suppress(UnusableError):
+        if list(_engine_gpus(settings, engine, path)):
+            return  # said already: gpus changes anyway
+    if engine.gpus % engine.tensor_parallel:
+        allowed = [str(each) for each in range(1, engine.gpus + 1) if engine.gpus % each == 0]
+        yield Problem(
+            f"{path}.tensorParallel",
+            f"{engine.tensor_parallel} does not divide gpus {engine.gpus}; allowed: "
+            f"{', '.join(allowed)}; GPUs would "
+            "be paid for and not used; change one of the two",
+        )
+
+
+def _each_engine(settings: Settings) -> Iterator[Problem]:
+    with suppress(UnusableError):
+        for index, engine in enumerate(settings.engines):
+            for check in (_engine_model, _engine_pool, _engine_gpus, _engine_parallelism):
+                yield from usable(check(settings, engine, f"engines[{index}]"))
+
+
+CHECKS: Final[tuple[Check, ...]] = (_unique_models, _unique_engines, _each_engine)

@@ -1,0 +1,126 @@
+"""Checks of the network."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from ipaddress import IPv4Network
+from typing import TYPE_CHECKING, Final
+
+from bastide import network_plan
+from bastide.settings.checks.common import Check, retention
+from bastide.settings.errors import Problem
+
+if TYPE_CHECKING:
+    from bastide.settings.root import Settings
+
+
+_PRIVATE: Final = tuple(IPv4Network(each) for each in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
+"""Where EKS wants the Service block to lie (API reference, KubernetesNetworkConfigRequest)."""
+
+
+def zones(settings: Settings) -> Iterator[Problem]:
+    """Zones of another region, or there twice."""
+    given = settings.network.zones
+    for index, zone in enumerate(given):
+        path = f"network.zones[{index}]"
+        if not re.fullmatch(rf"{re.escape(settings.region)}[a-z]", zone):
+            yield Problem(
+                path,
+                f"{zone!r} is not a zone of region {settings.region!r}; allowed: {settings.region} and "
+                "one letter; "
+                "a subnet can only be in its VPC's region; change the zone or bastide:region",
+            )
+        if zone in given[:index]:
+            yield Problem(path, f"{zone!r} is there twice; each zone has one pair of subnets; remove one")
+
+
+def _fits_vpc(block: IPv4Network) -> bool:
+    return network_plan.MIN_SUBNET_PREFIX <= block.prefixlen <= network_plan.MAX_SUBNET_PREFIX
+
+
+def _fits_services(block: IPv4Network) -> bool:
+    return 12 <= block.prefixlen <= 24 and any(block.subnet_of(each) for each in _PRIVATE)
+
+
+def _vpc_block(settings: Settings) -> Iterator[Problem]:
+    low, high = network_plan.MIN_SUBNET_PREFIX, network_plan.MAX_SUBNET_PREFIX
+    cidr = settings.network.cidr
+    if not _fits_vpc(cidr):
+        yield Problem(
+            "network.cidr",
+            f"'{cidr}' is not a VPC block; allowed: /{low} to /{high}; AWS takes no other; resize it",
+        )
+
+
+def _subnets(settings: Settings) -> Iterator[Problem]:
+    if not _fits_vpc(settings.network.cidr):
+        return  # said already: what cannot be a VPC is not cut into subnets
+    try:
+        settings.subnets()
+    except network_plan.NetworkPlanError as error:
+        yield Problem("network.privatePrefix", f"{settings.network.private_prefix} does not work: {error}")
+
+
+def _overlaps(settings: Settings) -> Iterator[Problem]:
+    net = settings.network
+    named = [("network.cidr", net.cidr), ("cluster.serviceCidr", settings.cluster.service_cidr)]
+    named += [(f"network.reservedCidrs[{index}]", block) for index, block in enumerate(net.reserved_cidrs)]
+    blocks = dict(named)
+    mistaken = set()
+    if not _fits_vpc(net.cidr):
+        mistaken.add("network.cidr")
+    if not _fits_services(settings.cluster.service_cidr):
+        mistaken.add("cluster.serviceCidr")
+    for first, second in network_plan.overlapping(named):
+        if mistaken & {first, second}:
+            continue  # said already, and it moves anyway
+        if first.startswith("network.reservedCidrs"):
+            continue  # what others reserve may overlap among them: only ours must stay clear
+        yield Problem(
+            second,
+            f"'{blocks[second]}' overlaps bastide:{first} '{blocks[first]}'; addresses in both could "
+            "not be routed; "
+            "move one of them",
+        )
+
+
+def _service_block(settings: Settings) -> Iterator[Problem]:
+    block = settings.cluster.service_cidr
+    if not _fits_services(block):
+        yield Problem(
+            "cluster.serviceCidr",
+            f"'{block}' is not a Service block; allowed: /12 to /24 inside {', '.join(map(str, _PRIVATE))}; "
+            "EKS takes no other; choose one such as 172.20.0.0/16",
+        )
+
+
+def _endpoints(settings: Settings) -> Iterator[Problem]:
+    services = settings.network.interface_endpoints
+    for index, service in enumerate(services):
+        if service in services[:index]:
+            yield Problem(
+                f"network.interfaceEndpoints[{index}]",
+                f"{service!r} is there twice; one serves all; remove one",
+            )
+    if settings.engines and "s3" not in services:
+        yield Problem(
+            "network.interfaceEndpoints",
+            "has no 's3' while there are engines; engines may only send to addresses of the VPC, and without this "
+            "endpoint S3 has none, so no engine would get its model; add it",
+        )
+
+
+def _flow_log_retention(settings: Settings) -> Iterator[Problem]:
+    yield from retention("network.flowLogRetentionDays", settings.network.flow_log_retention_days)
+
+
+CHECKS: Final[tuple[Check, ...]] = (
+    zones,
+    _vpc_block,
+    _subnets,
+    _overlaps,
+    _service_block,
+    _endpoints,
+    _flow_log_retention,
+)
