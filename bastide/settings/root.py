@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from bastide import names, network_plan
-from bastide.settings.base import UNRESOLVED, AccountId, Region, Strict, label
+from bastide.settings.base import UNRESOLVED, Strict, label
+from bastide.settings.cloud import AwsCloud
 from bastide.settings.cluster import ClusterSettings
 from bastide.settings.images import ImagesSettings
 from bastide.settings.models import EngineSettings, ModelSettings, ModelStoreSettings
@@ -35,11 +36,8 @@ class Settings(Strict):
     environment: Environment
     """What the stack is for: sandbox, dev, staging or prod."""
 
-    region: Region
-    """AWS region."""
-
-    account_id: AccountId
-    """AWS account; the provider refuses any other."""
+    cloud: AwsCloud
+    """The cloud, and where in it."""
 
     network: NetworkSettings
     """The VPC."""
@@ -100,6 +98,16 @@ class Settings(Strict):
     def sandbox(self) -> bool:
         """Whether the stack is for the local world."""
         return self.environment is Environment.SANDBOX
+
+    @property
+    def region(self) -> str:
+        """AWS region."""
+        return self.cloud.region
+
+    @property
+    def account_id(self) -> str:
+        """AWS account, twelve digits."""
+        return self.cloud.account_id
 
     @property
     def prefix(self) -> str:

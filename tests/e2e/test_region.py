@@ -58,7 +58,7 @@ def test_five_mistakes_are_five_errors_with_paths_and_register_nothing(stack: St
         config["bastide:pools"][0]["instanceType"] = "p5.49xlarge"
         config["bastide:network"]["zones"][2] = "us-west-2a"
         config["bastide:engines"][0]["model"] = "unknown-model"
-        config["bastide:accountId"] = "123"
+        config["bastide:cloud"]["accountId"] = "123"
         config["bastide:cluster"]["kubernetesVersoin"] = "1.34"
 
     stack.configure(spoil)
@@ -71,7 +71,7 @@ def test_five_mistakes_are_five_errors_with_paths_and_register_nothing(stack: St
         "bastide:pools[0].instanceType",
         "bastide:network.zones[2]",
         "bastide:engines[0].model",
-        "bastide:accountId",
+        "bastide:cloud.accountId",
         "bastide:cluster.kubernetesVersoin",
     ):
         assert path in seen.text, seen.text

@@ -55,7 +55,7 @@ def test_the_json_schema_describes_every_setting_and_refuses_unknown_ones(raw: R
 
 
 def test_five_mistakes_give_exactly_five_errors_with_their_paths(raw: Raw) -> None:
-    raw["accountId"] = "1234"
+    raw["cloud"]["accountId"] = "1234"
     raw["network"]["zones"][1] = "us-west-2a"
     raw["pools"][0]["instanceType"] = "p5.49xlarge"
     raw["engines"][0]["tensorParalel"] = 8
@@ -63,7 +63,7 @@ def test_five_mistakes_give_exactly_five_errors_with_their_paths(raw: Raw) -> No
     with pytest.raises(SettingsError) as caught:
         Settings.load(raw)
     assert sorted(each.path for each in caught.value.problems) == [
-        "accountId",
+        "cloud.accountId",
         "engines[0].model",
         "engines[0].tensorParalel",
         "network.zones[1]",
@@ -114,10 +114,10 @@ MISTAKES: list[tuple[Callable[[Raw], object], str, str]] = [
         "allowed off only in: sandbox, dev",
     ),
     (lambda r: r.update(environment="production"), "environment", "'sandbox', 'dev', 'staging' or 'prod'"),
-    (lambda r: r.update(region="us-east-9"), "region", "did you mean 'us-east-2'"),
-    (lambda r: r.pop("region"), "region", "is required and was not given"),
-    (lambda r: r.update(accountId="12345678901"), "accountId", "exactly 12 digits"),
-    (lambda r: r.update(accountId="12345678901\u0660"), "accountId", "exactly 12 digits"),
+    (lambda r: r["cloud"].update(region="us-east-9"), "cloud.region", "did you mean 'us-east-2'"),
+    (lambda r: r["cloud"].pop("region"), "cloud.region", "is required and was not given"),
+    (lambda r: r["cloud"].update(accountId="12345678901"), "cloud.accountId", "exactly 12 digits"),
+    (lambda r: r["cloud"].update(accountId="12345678901\u0660"), "cloud.accountId", "exactly 12 digits"),
     (lambda r: r.update(name="Bastide"), "name", "not a DNS label of at most 12 characters"),
     (lambda r: r.update(poools=[]), "poools", "did you mean 'pools'"),
     (lambda r: r.update(tags={"aws:x": "y"}), "tags.aws:x", "reserved prefix"),

@@ -29,7 +29,7 @@ def zones(settings: Settings) -> Iterator[Problem]:
                 path,
                 f"{zone!r} is not a zone of region {settings.region!r}; allowed: {settings.region} and "
                 "one letter; "
-                "a subnet can only be in its VPC's region; change the zone or bastide:region",
+                "a subnet can only be in its VPC's region; change the zone or bastide:cloud.region",
             )
         if zone in given[:index]:
             yield Problem(path, f"{zone!r} is there twice; each zone has one pair of subnets; remove one")
