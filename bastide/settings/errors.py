@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
+
+from bastide.settings.variants import variants
 
 PROJECT = "bastide"
 
@@ -57,30 +59,47 @@ def choices(given: object, allowed: Iterable[str]) -> str:
     return f"{hint}; allowed: {', '.join(names) or 'none yet'}"
 
 
-def _model_at(model: type[BaseModel], location: Sequence[str | int]) -> tuple[type[BaseModel], str]:
-    """The model in which a location ends, and the description of its last field ('' when there is none)."""
-    current, description = model, ""
+def _meaning(model: type[BaseModel], location: Sequence[str | int]) -> tuple[Any, str, list[str | int]]:
+    """Follows pydantic's location through the models: the annotation in which it ends, the last field's
+    description ('' when there is none), and the location as it stands in the file, without the kinds that
+    pydantic writes into it."""
+    current: Any = model
+    description = ""
+    written: list[str | int] = []
     for part in location:
-        if isinstance(part, int):
+        if part in (kinds := variants(current)):
+            current = kinds[str(part)]
             continue
-        field = next(
-            (info for name, info in current.model_fields.items() if part in (info.alias, name)), None
-        )
-        if field is None:
-            return current, ""
-        description = field.description or ""
-        inner = _nested(field.annotation)
-        if inner is not None:
-            current = inner
-    return current, description
+        written.append(part)
+        if isinstance(part, int):
+            current = _item(current)
+            continue
+        description = ""
+        owner = nested(current)
+        for name, info in owner.model_fields.items() if owner else ():
+            if part in (info.alias, name):
+                current, description = info.annotation, info.description or ""
+                break
+        else:
+            current = None
+    return current, description, written
 
 
-def _nested(annotation: Any) -> type[BaseModel] | None:
-    """The model inside an annotation such as `Model`, `Model | None` or `tuple[Model, ...]`."""
+def _item(annotation: Any) -> Any:
+    """The annotation of a tuple's items."""
+    arguments = get_args(annotation)
+    return arguments[0] if arguments else None
+
+
+def nested(annotation: Any) -> type[BaseModel] | None:
+    """The model inside an annotation such as `Model`, `Model | None` or `tuple[Model, ...]`; None where there is
+    none, or several."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        found = _nested(argument)
+    if variants(annotation):
+        return None
+    for argument in get_args(annotation):
+        found = nested(argument)
         if found is not None:
             return found
     return None
@@ -89,19 +108,30 @@ def _nested(annotation: Any) -> type[BaseModel] | None:
 def from_pydantic(model: type[BaseModel], error: ErrorDetails, at: Sequence[str | int]) -> Problem:
     """One of pydantic's errors in our words: what was given, what is allowed, what the setting is."""
     location = error["loc"]
-    owner, description = _model_at(model, location)
+    end, description, written = _meaning(model, location)
     summary = " ".join(description.split()).rstrip(".")
     meaning = f" (this setting: {summary})" if summary else ""
-    path = path_of([*at, *location])
+    path = path_of([*at, *written])
     given = error["input"]
     match error["type"]:
         case "missing":
             return Problem(path, f"is required and was not given{meaning}; add it")
         case "extra_forbidden":
-            known = [info.alias or name for name, info in owner.model_fields.items()]
+            owner = nested(_meaning(model, location[:-1])[0])
+            known = [info.alias or name for name, info in owner.model_fields.items()] if owner else []
             return Problem(
                 path,
                 f"there is no setting of this name{choices(location[-1], known)}; remove or rename it",
+            )
+        case "union_tag_not_found":
+            return Problem(
+                f"{path}.kind", f"is required and was not given{choices('', variants(end))}; add it"
+            )
+        case "union_tag_invalid":
+            kinds = variants(end)
+            return Problem(
+                f"{path}.kind",
+                f"{error['ctx']['tag']!r} is no kind of it{choices(error['ctx']['tag'], kinds)}{meaning}",
             )
         case "value_error":
             reason = error["ctx"]["error"]

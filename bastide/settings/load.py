@@ -20,6 +20,7 @@ from pydantic_core import ErrorDetails
 from bastide.settings.checks import problems_across
 from bastide.settings.errors import PROJECT, Problem, SettingsError, from_pydantic
 from bastide.settings.root import Settings
+from bastide.settings.variants import variant_of, variants
 
 
 def load(raw: Mapping[str, Any]) -> Settings:
@@ -143,6 +144,8 @@ def _salvage_value(field: FieldInfo, raw: object) -> Any:
     annotation: Any = field.annotation
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return _salvage(annotation, raw)
+    if variants(annotation):
+        return _salvage_variant(annotation, raw)
     item = _model_in_tuple(annotation)
     if item is not None:
         if not isinstance(raw, list):
@@ -151,6 +154,13 @@ def _salvage_value(field: FieldInfo, raw: object) -> Any:
     typed: Any = Annotated[(annotation, *field.metadata)] if field.metadata else annotation
     adapter: TypeAdapter[Any] = TypeAdapter(typed)
     return adapter.validate_python(raw)
+
+
+def _salvage_variant(annotation: Any, raw: object) -> Any:
+    model = variant_of(annotation, raw)
+    if model is None:
+        raise _Mistaken
+    return _salvage(model, raw)
 
 
 def _salvage_item(model: type[BaseModel], raw: object) -> Any:
