@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
 
-from bastide.settings import Settings, SettingsError, decode, refuse_unresolved
+from bastide.settings import Layer, SettingsError, decode, load_layers, refuse_unresolved, shared_layers
 from components.region import Region, RegionArgs
 
 try:
-    settings = Settings.load(decode({**get_config_env(), **CONFIG.get()}))
+    own = Layer("the stack's file", decode({**get_config_env(), **CONFIG.get()}))
+    shared = shared_layers(Path(__file__).parent / "stacks", own.values.get("environment"))
+    settings = load_layers([*shared, own])
     refuse_unresolved(settings)
 except SettingsError as error:
     # A RunError is shown as its text alone: a traceback would bury the list.

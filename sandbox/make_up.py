@@ -15,9 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-import yaml
-
-from bastide.settings import Settings
+from bastide.settings import load_stack_file
 from sandbox.environment import full_environment
 from sandbox.state import World, aws_client, home
 from sandbox.toolchain import paths
@@ -78,10 +76,7 @@ def _model() -> None:
 
 def _store_exists() -> bool:
     """Whether the stack's model bucket is there."""
-    config = yaml.safe_load((ROOT / "stacks" / f"Pulumi.{STACK}.yaml").read_text())["config"]
-    settings = Settings.load(
-        {k.removeprefix("bastide:"): v for k, v in config.items() if k.startswith("bastide:")}
-    )
+    settings = load_stack_file(ROOT / "stacks" / f"Pulumi.{STACK}.yaml")
     buckets = aws_client("s3", settings.region, World.find().aws_endpoint).list_buckets()["Buckets"]
     return settings.model_bucket in {bucket["Name"] for bucket in buckets}
 

@@ -110,11 +110,11 @@ def _check(option: str, kind: Any, value: str) -> None:
 def _store(arguments: argparse.Namespace) -> tuple[str, str | None]:
     """Bucket and region: what was given, else the stack's."""
     if arguments.stack:
-        from bastide.settings import Settings, SettingsError, read_stack_file
+        from bastide.settings import SettingsError, load_stack_file
 
         path = Path("stacks") / f"Pulumi.{arguments.stack}.yaml"
         try:
-            settings = Settings.load(read_stack_file(path))
+            settings = load_stack_file(path)
         except SettingsError as error:
             raise ModelError(f"no model bucket for stack {arguments.stack!r}: {error}") from None
         return arguments.bucket or settings.model_bucket, arguments.region or settings.region

@@ -1,17 +1,19 @@
 """What a stack file may say: frozen models, every mistake reported at once.
 
-`Settings.load(raw)` is the way in; `read_stack_file(path)` reads a stack file without Pulumi.
+`load_layers` is the way in, over a stack's layers; `load_stack_file(path)` reads a stack's files without
+Pulumi.
 """
 
 from bastide.settings.base import UNRESOLVED
 from bastide.settings.cluster import AddonVersions, ClusterSettings
 from bastide.settings.errors import Problem, SettingsError
 from bastide.settings.images import ImageSettings, ImagesSettings
-from bastide.settings.load import decode, read_stack_file, refuse_unresolved
+from bastide.settings.load import decode, load_layers, load_stack_file, refuse_unresolved
 from bastide.settings.models import EngineSettings, ModelSettings, ModelStoreSettings
 from bastide.settings.network import NetworkSettings
 from bastide.settings.pools import PoolSettings, SystemPoolSettings
 from bastide.settings.root import Environment, Settings
+from bastide.settings.stack_files import Layer, read_stack_file, shared_layers
 
 __all__ = [
     "UNRESOLVED",
@@ -21,6 +23,7 @@ __all__ = [
     "Environment",
     "ImageSettings",
     "ImagesSettings",
+    "Layer",
     "ModelSettings",
     "ModelStoreSettings",
     "NetworkSettings",
@@ -30,6 +33,9 @@ __all__ = [
     "SettingsError",
     "SystemPoolSettings",
     "decode",
+    "load_layers",
+    "load_stack_file",
     "read_stack_file",
     "refuse_unresolved",
+    "shared_layers",
 ]

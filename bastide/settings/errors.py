@@ -26,7 +26,7 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        return f"{PROJECT}:{self.path}: {self.message}"
+        return f"{PROJECT}:{self.path}: {self.message}" if self.path else self.message
 
 
 class SettingsError(Exception):

@@ -7,12 +7,11 @@ skipped."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
@@ -20,6 +19,7 @@ from pydantic_core import ErrorDetails
 from bastide.settings.checks import problems_across
 from bastide.settings.errors import PROJECT, Problem, SettingsError, from_pydantic
 from bastide.settings.root import Settings
+from bastide.settings.stack_files import Layer, merged, origin, stack_layers
 from bastide.settings.variants import variant_of, variants
 
 
@@ -35,6 +35,25 @@ def load(raw: Mapping[str, Any]) -> Settings:
     if problems:
         raise SettingsError(problems)
     return settings
+
+
+def load_layers(layers: Sequence[Layer]) -> Settings:
+    """Settings from a stack's layers, the most general first. A mistake that stands in a shared file is told with
+    that file's name. Raises SettingsError."""
+    try:
+        return load(merged(layers))
+    except SettingsError as error:
+        raise SettingsError(
+            Problem(each.path, f"{each.message} (it stands in {file})")
+            if (file := origin(layers, each.path)) not in ("", layers[-1].name)
+            else each
+            for each in error.problems
+        ) from None
+
+
+def load_stack_file(path: Path) -> Settings:
+    """Settings of a stack, without Pulumi: its file over the shared ones beside it. Raises SettingsError."""
+    return load_layers(stack_layers(path))
 
 
 def _echo(error: ErrorDetails) -> bool:
@@ -83,22 +102,6 @@ def decode(config: Mapping[str, str]) -> dict[str, Any]:
         field = fields.get(key)
         found[key] = value if field is None or _is_text(field) else _json_or_text(value)
     return found
-
-
-def read_stack_file(path: Path) -> dict[str, Any]:
-    """Raw values of a stack file, without Pulumi. Raises SettingsError when it cannot be read or is no
-    mapping."""
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise SettingsError([Problem("", f"cannot read {path.name}: {error}")]) from None
-    config = content.get("config") if isinstance(content, dict) else None
-    if not isinstance(config, dict):
-        raise SettingsError(
-            [Problem("", f"{path.name} has no `config:` mapping; a stack file has its settings there")]
-        )
-    lead = f"{PROJECT}:"
-    return {key[len(lead) :]: value for key, value in config.items() if str(key).startswith(lead)}
 
 
 def _is_text(field: FieldInfo) -> bool:
