@@ -13,7 +13,9 @@ UV := $(CACHE)/uv-$(UV_VERSION)/bin/uv
 STAMP := .venv/.bastide-$(shell cat requirements.lock pyproject.toml | sha256sum | cut -c1-16)
 PYTHON := .venv/bin/python
 
-.PHONY: help up down env test lint format lock bench clean
+SCHEMA := build/stack.schema.json
+
+.PHONY: help up down env test lint format lock bench schema clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -33,7 +35,14 @@ $(STAMP): $(UV)
 	@$(UV) pip install --quiet --python $(PYTHON) --no-deps --editable .
 	@rm -f .venv/.bastide-* && touch $@
 
-up: $(STAMP) ## toolchain, sandbox, tiny model, and `pulumi up` of the sandbox region; again: nothing changes
+$(SCHEMA): $(STAMP) $(wildcard bastide/settings/*.py bastide/settings/checks/*.py)
+	@mkdir -p build
+	@.venv/bin/bastide schema --reference > build/settings.md
+	@.venv/bin/bastide schema > $@.tmp && mv $@.tmp $@
+
+schema: $(SCHEMA) ## what editors check stack files by (build/stack.schema.json), and every setting (build/settings.md)
+
+up: $(STAMP) $(SCHEMA) ## toolchain, sandbox, tiny model, and `pulumi up` of the sandbox region; again: nothing changes
 	@$(PYTHON) -m sandbox.make_up
 
 down: $(STAMP) ## ends the sandbox and every process of it

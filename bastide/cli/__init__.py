@@ -16,6 +16,7 @@ from typing import Final
 
 _COMMANDS: Final = {
     "model": ("bastide.cli.model", "make, check and publish models"),
+    "schema": ("bastide.cli.schema", "every setting of a stack file, for editors and to read"),
     "stack": ("bastide.cli.stack", "repair a stack whose run was killed"),
     "sandbox": ("sandbox.cli", "the local world: up, down, status, faults"),
 }
