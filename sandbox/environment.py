@@ -15,6 +15,7 @@ from sandbox.toolchain import paths, pulumi_home
 REMOVED: Final = (
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
+    "AWS_REGION",
     "AWS_SESSION_TOKEN",
     "AWS_ROLE_ARN",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
@@ -22,6 +23,9 @@ REMOVED: Final = (
     "PULUMI_CONFIG_PASSPHRASE_FILE",
 )
 """Variables of the caller's that would lead away from the sandbox or contradict what is set here."""
+
+DEFAULT_REGION: Final = "us-east-1"
+"""The sandbox stack's region."""
 
 _LOOPBACK: Final = ("127.0.0.1", "localhost")
 
@@ -51,7 +55,10 @@ def environment(world: World | None) -> dict[str, str]:
         "BASTIDE_SANDBOX_HOME": str(home),
     }
     result["no_proxy"] = result["NO_PROXY"]  # curl and Go read one, some Python the other
-    return result | (state.aws_env(world) if world else {})
+    if world:
+        # Clients without a region of their own refuse to start; the kit's providers name theirs.
+        result |= {"AWS_DEFAULT_REGION": DEFAULT_REGION} | state.aws_env(world)
+    return result
 
 
 def full_environment(world: World | None) -> dict[str, str]:
