@@ -41,6 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("env", help='exports for a shell: eval "$(bastide sandbox env)"')
     execute = actions.add_parser("exec", help="run a command with that environment: exec -- CMD ...")
     execute.add_argument("command", nargs=argparse.REMAINDER, metavar="-- CMD")
+    preview = actions.add_parser(
+        "rehearse", help="preview a real stack by the sandbox's judges; applies nothing"
+    )
+    preview.add_argument("stack", help="the stack's name, as in stacks/Pulumi.STACK.yaml")
     _add_faults(actions.add_parser("fault", help="make AWS short of instances, or answer with errors"))
 
 
@@ -119,6 +123,13 @@ def _run(arguments: argparse.Namespace) -> int:
             print(exports(World.find()))
         case "exec":
             return _execute(arguments.command)
+        case "rehearse":
+            from sandbox.rehearsal import RehearsalError, rehearse
+
+            try:
+                return rehearse(arguments.stack)
+            except RehearsalError as error:
+                raise UsageError(str(error)) from None
         case "fault":
             _fault(arguments)
     return 0

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from sandbox.plugins import rehearsal
 from sandbox.plugins.protocol import PluginError
 
 MARK_KEY = "bastide:environment"
@@ -22,8 +23,11 @@ def guard_stack(stack_name: str) -> None:
     """Returns if the stack is marked as a sandbox; else raises `PluginError`, so that nothing is registered.
 
     The file is found as the engine finds it: Pulumi.yaml in the working directory or above it, its
-    `stackConfigDir` if it has one, and in there Pulumi.<stack>.yaml.
+    `stackConfigDir` if it has one, and in there Pulumi.<stack>.yaml. A rehearsal, which can change nothing, may
+    preview any stack.
     """
+    if rehearsal.active():
+        return
     never = (
         "The sandbox's plugins never act for a real stack: they would record resources that no account has. "
         "Nothing was registered. For a real stack leave the sandbox's PULUMI_HOME (unset it, or open a new "

@@ -38,6 +38,7 @@ from sandbox.plugins.protocol import (
     Resource,
     Unknown,
 )
+from sandbox.plugins.rehearsal import refuse_in_rehearsal
 
 
 def unmarshal(value: struct_pb2.Struct) -> dict[str, Plain]:
@@ -198,6 +199,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def Create(self, request: Any, context: Any) -> Any:
         try:
+            if not request.preview:
+                refuse_in_rehearsal(f"making {request.urn}")
             new_id, state = self.provider.create(
                 self._resource(request.urn), unmarshal(request.properties), request.preview, request.timeout
             )
@@ -223,6 +226,8 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def Update(self, request: Any, context: Any) -> Any:
         try:
+            if not request.preview:
+                refuse_in_rehearsal(f"changing {request.urn}")
             state = self.provider.update(
                 self._resource(request.urn),
                 request.id,
@@ -238,6 +243,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def Delete(self, request: Any, context: Any) -> Any:
         try:
+            refuse_in_rehearsal(f"deleting {request.urn}")
             self.provider.delete(
                 self._resource(request.urn),
                 request.id,

@@ -1,0 +1,102 @@
+"""`bastide sandbox rehearse STACK`: the preview of a real stack, judged by the sandbox.
+
+The program, its stack files and its charts are the committed ones, in a copy: nothing of the working tree, of a
+Pulumi backend or of an account is read or written. Values that are still `unresolved` have a stand-in in the copy,
+and are listed, for a real run refuses them.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from bastide.settings import Settings, SettingsError, load_stack_file, read_stack_file
+from sandbox.environment import full_environment
+from sandbox.plugins.rehearsal import VARIABLE
+from sandbox.state import World
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+PROGRAM: Final = ("Pulumi.yaml", "__main__.py", "bastide", "components", "charts", "stacks")
+"""What the program is made of."""
+
+STAND_INS: Final = {"digest": "sha256:" + "0" * 64, "sha256": "0" * 64}
+"""What stands for an unresolved value, by the last part of its path: no image and no model has it."""
+
+ADDON_STAND_IN: Final = "v0.0.0-unresolved.0"
+
+
+class RehearsalError(Exception):
+    """The stack cannot be rehearsed; the text says why."""
+
+
+def rehearse(stack: str) -> int:
+    """Previews the stack in a world that runs; returns the preview's exit status. Raises RehearsalError, and
+    NoWorldError when no world runs."""
+    environment = full_environment(World.find()) | {VARIABLE: "1"}
+    path = ROOT / "stacks" / f"Pulumi.{stack}.yaml"
+    if not path.is_file():
+        known = sorted(each.name.split(".")[1] for each in path.parent.glob("Pulumi.*.yaml"))
+        raise RehearsalError(f"no stack {stack!r}; there are: {', '.join(known)}")
+    try:
+        settings = load_stack_file(path)
+    except SettingsError as error:
+        raise RehearsalError(str(error)) from None
+    print(f"rehearsal of {stack}: account {settings.account_id}, {settings.region}; nothing can be applied")
+    for each in settings.unresolved():
+        print(f"  unresolved, and refused by a real run: bastide:{each}")
+    with tempfile.TemporaryDirectory(prefix="bastide-rehearsal-") as name:
+        folder = Path(name)
+        _copy(folder, path, settings)
+        (folder / "state").mkdir()
+        environment["PULUMI_BACKEND_URL"] = f"file://{folder / 'state'}"
+        made = subprocess.run(
+            ["pulumi", "stack", "init", stack],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if made.returncode != 0:
+            raise RehearsalError(made.stderr.strip())
+        command = ["pulumi", "preview", "--stack", stack, "--non-interactive"]
+        return subprocess.run(command, cwd=folder, env=environment, check=False).returncode
+
+
+def _copy(folder: Path, stack_file: Path, settings: Settings) -> None:
+    """The program with the stack's file; every value that was unresolved has a stand-in."""
+    for name in PROGRAM:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, folder / name)
+    project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())
+    project["runtime"]["options"]["virtualenv"] = str(Path(sys.executable).parent.parent)
+    (folder / "Pulumi.yaml").write_text(yaml.safe_dump(project))
+    content = yaml.safe_load(stack_file.read_text())
+    for key, value in with_stand_ins(read_stack_file(stack_file), settings).items():
+        content["config"][f"bastide:{key}"] = value
+    (folder / "stacks" / stack_file.name).write_text(yaml.safe_dump(content))
+
+
+def with_stand_ins(raw: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """The raw settings with a stand-in for every value that is unresolved, given or by default."""
+    unresolved = settings.unresolved()
+    if any(path.startswith("images.") for path in unresolved):
+        # An image is given as a whole, and its default may not be in the file.
+        raw = {**raw, "images": settings.images.model_dump(mode="json", by_alias=True)}
+    for path in unresolved:
+        node: Any = raw
+        *parts, last = [part for part in re.split(r"[.\[\]]+", path) if part]
+        for part in parts:
+            node = node[int(part)] if isinstance(node, list) else node.setdefault(part, {})
+        node[last] = STAND_INS.get(last, ADDON_STAND_IN)
+    return raw
