@@ -13,9 +13,10 @@ UV := $(CACHE)/uv-$(UV_VERSION)/bin/uv
 STAMP := .venv/.bastide-$(shell cat requirements.lock pyproject.toml | sha256sum | cut -c1-16)
 PYTHON := .venv/bin/python
 
+PARTS := $(patsubst tests/e2e/test_%.py,%,$(wildcard tests/e2e/test_*.py))
 SCHEMA := build/stack.schema.json
 
-.PHONY: help up down env test lint format lock bench schema clean
+.PHONY: help up down env prove test lint format lock bench schema clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -55,6 +56,12 @@ test: $(STAMP) ## lint, types, and every test; what CI runs
 	@$(PYTHON) -m sandbox.toolchain
 	@$(MAKE) --no-print-directory lint
 	@$(PYTHON) -m pytest -n 2 --dist loadgroup
+
+prove: $(STAMP) ## repeats what a part promises, and shows what was seen: make prove PART=region
+	@test -n "$(PART)" || { echo "make prove: give PART=, one of: $(PARTS)" >&2; exit 2; }
+	@test -f tests/e2e/test_$(PART).py || { echo "make prove: no part '$(PART)'; there are: $(PARTS)" >&2; exit 2; }
+	@$(PYTHON) -m sandbox.toolchain
+	@$(PYTHON) -m pytest -v -s tests/e2e/test_$(PART).py
 
 lint: $(STAMP) ## ruff and mypy
 	@.venv/bin/ruff check .

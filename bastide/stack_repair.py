@@ -121,6 +121,7 @@ def repair(
         _unlock(stack, lock_of_dead_host, say)
         deployment = json.loads(stack.pulumi("stack", "export"))
         pending = deployment["deployment"].get("pending_operations") or []
+        _refuse_unknown({*(ids or {}), *absent}, pending)
         if not pending:
             say("no operation was under way: `pulumi up` can go on")
             return REPAIRED
@@ -148,6 +149,17 @@ def repair(
         return REFUSED
     say("repaired: `pulumi up` can go on")
     return REPAIRED
+
+
+def _refuse_unknown(named: set[str], pending: list[dict[str, Any]]) -> None:
+    """Refuses an id or an absence of something that is not under way: a misspelt URN would settle nothing."""
+    making = sorted(each["resource"]["urn"] for each in pending if each["type"] == "creating")
+    unknown = sorted(named.difference(making))
+    if unknown:
+        raise RefusedError(
+            f"{', '.join(unknown)}: no creation of it is under way, so there is nothing to say of it; under way: "
+            + (", ".join(making) or "none")
+        )
 
 
 def _unlock(stack: Stack, lock_of_dead_host: bool, say: Callable[[str], None]) -> None:

@@ -18,6 +18,7 @@ from typing import Final
 from bastide.settings import load_stack_file
 from sandbox.environment import full_environment
 from sandbox.state import World, aws_client, home
+from sandbox.summary import print_summary
 from sandbox.toolchain import paths
 
 STACK: Final = os.environ.get("STACK", "sandbox")
@@ -105,6 +106,7 @@ def main() -> int:
             return 1
         taken.append((name, time.monotonic() - start))
     _run("helm", "list", "--all-namespaces")
+    print_summary(ROOT, STACK)
     print("\nTook: " + ", ".join(f"{name} {_minutes(seconds)}" for name, seconds in taken), end="")
     print(f"; all {_minutes(sum(seconds for _, seconds in taken))}")
     print('Next: eval "$(make -s env)", then kubectl, helm, aws and pulumi act on the sandbox.')

@@ -1,4 +1,4 @@
-"""A world of its own for the end-to-end tests, and the commands that a person would type in it."""
+"""A world of its own for each file of end-to-end tests, and the commands that a person would type in it."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def write_project(sandbox: Sandbox, folder: Path, stack: str, environment: str, 
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     home = tmp_path_factory.mktemp("world")
     os.environ["BASTIDE_SANDBOX_HOME"] = str(home)
@@ -148,7 +148,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stack(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Stack:
     made = Stack(sandbox, tmp_path_factory.mktemp("stack") / "Pulumi.sandbox.yaml")
     made.configure()

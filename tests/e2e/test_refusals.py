@@ -9,7 +9,7 @@ import pytest
 
 from .conftest import Sandbox, write_project
 
-pytestmark = [pytest.mark.world, pytest.mark.xdist_group("world")]
+pytestmark = [pytest.mark.world, pytest.mark.xdist_group("refusals")]
 
 PROGRAM = """
 import pulumi, pulumi_aws, pulumi_kubernetes

@@ -15,7 +15,7 @@ import pytest
 
 from .conftest import BIN, ROOT, Sandbox, Stack, write_project
 
-pytestmark = [pytest.mark.world, pytest.mark.xdist_group("world")]
+pytestmark = [pytest.mark.world, pytest.mark.xdist_group("region")]
 
 CLUSTER = "bastide-sandbox-us-east-1"
 

@@ -8,7 +8,7 @@ import pytest
 
 from .conftest import ROOT, Sandbox, write_project
 
-pytestmark = [pytest.mark.world, pytest.mark.xdist_group("world")]
+pytestmark = [pytest.mark.world, pytest.mark.xdist_group("rehearsal")]
 
 REAL = sorted(
     name

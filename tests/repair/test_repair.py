@@ -159,6 +159,16 @@ def test_a_stack_in_order_is_left_as_it_is(project: Project) -> None:
     assert project.pulumi("stack", "export") == before
 
 
+def test_a_urn_that_nothing_under_way_has_is_refused(project: Project) -> None:
+    project.configure(a={"name": "one", "size": 1})
+    project.pulumi("up", "--yes", "--skip-preview")
+    before = project.pulumi("stack", "export")
+    status, said = mend(project, absent=frozenset({URN}))
+    assert status == REFUSED
+    assert f"{URN}: no creation of it is under way" in said
+    assert project.pulumi("stack", "export") == before
+
+
 def test_a_run_that_lives_is_not_touched(project: Project) -> None:
     project.configure(a={"name": "one", "size": 1, "linger": 6})
     run = project.start("up", "--yes", "--skip-preview")
