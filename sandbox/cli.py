@@ -51,9 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _add_faults(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="kind", required=True, metavar="KIND")
     capacity = kinds.add_parser(
-        "capacity", help="how many instances of a family or type AWS has: capacity p5=2"
+        "capacity", help="how many instances of a family or type AWS has: capacity p5=2 p5:spot=0"
     )
-    capacity.add_argument("limits", nargs="+", metavar="FAMILY=COUNT")
+    capacity.add_argument("limits", nargs="+", metavar="FAMILY[:spot|:on-demand]=COUNT")
     api = kinds.add_parser(
         "api", help="answer an operation with an error: api eks.CreateNodegroup --code ..."
     )
@@ -219,7 +219,7 @@ def _limits(pairs: list[str]) -> dict[str, int]:
         name, _, count = pair.partition("=")
         if not name or not count.isdecimal():
             raise UsageError(
-                f"{pair!r}: give an instance family or type and a whole number, for example p5=2"
+                f"{pair!r}: give an instance family or type and a whole number, for example p5=2 or p5:spot=0"
             )
         limits[name] = int(count)
     return limits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import Any, Final
 
 from sandbox.aws.client import Aws
@@ -17,7 +18,10 @@ EMULATED: Final = (
     "AWS itself (moto, and the calls it lacks); nodes (no kubelet); pods (ready by decree, nothing runs);",
     "GPUs and EFA devices (announced when their device plugin's pod stands); EKS access policies (as RBAC)",
 )
-ABSENT: Final = ("networks and load balancers, volumes, logs and exec of pods, IAM evaluation, costs",)
+ABSENT: Final = (
+    "networks and load balancers, volumes, logs and exec of pods, IAM evaluation, costs;",
+    "controllers that are pods: Karpenter's objects make no node, cert-manager's no certificate",
+)
 
 
 def print_status(world: World) -> None:
@@ -35,9 +39,7 @@ def print_status(world: World) -> None:
         print("\nno EKS cluster")
     faults = lifecycle.fault_lines(Aws(world.aws_endpoint).faults())
     print("\nfaults       " + ("\n             ".join(faults) or "none"))
-    for chart in not_rendered():
-        name = f"{chart.get('chart', '?')} {chart.get('version', '')}".strip()
-        print(f"not rendered {name}: {chart.get('reason', 'its chart could not be had')}")
+    print_noted()
 
 
 def _print_processes(found: list[dict[str, Any]]) -> None:
@@ -63,6 +65,21 @@ def _print_cluster(cluster: dict[str, Any]) -> None:
         state = "Ready" if node["ready"] else "NotReady"
         place = f"{node['name']:44} {node['type']:14} {node['zone']:12}"
         print(f"  {place} {state:9} {node['pods']:3} pods, {devices}")
+
+
+def print_noted() -> None:
+    """Prints what of the stacks was not done as a real cluster would."""
+    noted = not_rendered()
+    unattended = Counter(each["unattended"] for each in noted if "unattended" in each)
+    if unattended:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(unattended.items()))
+        print(f"unattended   {kinds}: their controllers are pods, and no pod runs")
+    for chart in (each for each in noted if "unattended" not in each):
+        name = f"{chart.get('chart', '?')} {chart.get('version', '')}".strip()
+        if chart.get("leftOut"):
+            print(f"left out     {name}: {', '.join(chart['leftOut'])} (no pod runs that would answer)")
+            continue
+        print(f"not rendered {name}: {chart.get('reason', 'its chart could not be had')}")
 
 
 def not_rendered() -> list[dict[str, Any]]:

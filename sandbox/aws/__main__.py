@@ -35,8 +35,19 @@ def main() -> None:
         metavar="SECONDS",
         help="how long a new node group may fail to get its instances before CREATE_FAILED",
     )
+    parser.add_argument(
+        "--drain-patience",
+        type=float,
+        default=Settings.drain_patience,
+        metavar="SECONDS",
+        help="how long a node may take to drain before PodEvictionFailure",
+    )
     given = parser.parse_args()
-    settings = Settings(self_sufficient=given.self_sufficient, launch_patience=given.launch_patience)
+    settings = Settings(
+        self_sufficient=given.self_sufficient,
+        launch_patience=given.launch_patience,
+        drain_patience=given.drain_patience,
+    )
     # moto reads these when it is imported: refuse types that AWS does not have, and know AWS's managed
     # policies.
     os.environ["MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION"] = "true"

@@ -42,18 +42,31 @@ class Aws:
         found: list[dict[str, Any]] = self._ask("GET", "clusters")["clusters"]
         return found
 
-    def report_cluster(self, region: str, name: str, status: str, endpoint: str = "", ca: str = "") -> None:
-        """The control plane's state: ACTIVE with endpoint and CA (PEM or base64 of it), FAILED, or
-        DELETED."""
+    def report_cluster(
+        self, region: str, name: str, status: str, endpoint: str = "", ca: str = "", version: str = ""
+    ) -> None:
+        """The control plane's state: ACTIVE with endpoint, CA (PEM or base64 of it) and the Kubernetes version
+        that it runs for, FAILED, or DELETED."""
         self._ask(
             "POST",
             "clusters",
-            {"region": region, "name": name, "status": status, "endpoint": endpoint, "ca": ca},
+            {
+                "region": region,
+                "name": name,
+                "status": status,
+                "endpoint": endpoint,
+                "ca": ca,
+                "version": version,
+            },
         )
 
     def report_nodes(self, instances: list[str]) -> None:
         """These instances' nodes have joined their clusters."""
         self._ask("POST", "nodes", {"instances": instances})
+
+    def report_drains(self, drained: list[str], refused: dict[str, str]) -> None:
+        """Instances whose nodes are drained, and why pods of others could not be evicted."""
+        self._ask("POST", "drains", {"drained": drained, "refused": refused})
 
     def faults(self) -> dict[str, Any]:
         """The faults in force."""
@@ -67,6 +80,10 @@ class Aws:
     def limit_capacity(self, limits: dict[str, int]) -> None:
         """Sets how many instances of families or types there are; other faults stay."""
         self.set_faults({**self.faults(), "capacity": limits})
+
+    def move_block(self, region: str, reservation: str, ends_in: float) -> None:
+        """Moves a Capacity Block's end to `ends_in` seconds from now, so that its last minutes can be seen."""
+        self._ask("POST", "capacity-blocks", {"region": region, "id": reservation, "endsIn": ends_in})
 
     def requests(self) -> dict[str, Any]:
         """Calls by operation and the latest refusals."""

@@ -1,21 +1,27 @@
 """Faults that a test or a person asks for: AWS short of instances, or answering with an error.
 
-    {"capacity": {"p5": 2},
+    {"capacity": {"p5": 2, "p5:spot": 0},
      "error": {"eks.CreateCluster": {"code": "ServerException", "status": 500, "times": 1}}}
 
-`capacity`: how many instances of a family (`p5`) or a type (`p5.48xlarge`) a region has in all.
+`capacity`: how many instances of a family (`p5`) or a type (`p5.48xlarge`) a region has in all, or in one
+market (`p5:spot`, `p5:on-demand`). On-demand reservations count as given away; Capacity Blocks are apart.
 `error`: the next `times` calls of an operation are answered so (`times` left out: until lifted).
 """
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any
+from typing import Any, Final
 
 from sandbox.aws import catalogue, model
 from sandbox.aws.errors import ApiError
+
+ON_DEMAND: Final = "on-demand"
+SPOT: Final = "spot"
+MARKETS: Final = (ON_DEMAND, SPOT)
 
 
 class FaultError(ValueError):
@@ -95,7 +101,12 @@ class Faults:
                 )
         capacity = given.get("capacity") or {}
         for name, count in capacity.items():
-            if not catalogue.has(name):
+            machine, colon, market = name.partition(":")
+            if colon and market not in MARKETS:
+                raise FaultError(
+                    f"capacity {name!r}: {market!r} is no market; give for example p5:{' or p5:'.join(MARKETS)}"
+                )
+            if not catalogue.has(machine):
                 raise FaultError(
                     f"capacity {name!r}: AWS's catalogue has no such family or type; give for example p5 or "
                     "p5.48xlarge"
@@ -132,16 +143,19 @@ class Faults:
                     del self.errors[name]
             return ApiError(found.code, found.message, found.status)
 
-    def room(self, instance_type: str, running: list[str]) -> int | None:
-        """How many more of `instance_type` fit beside the `running` types; None when no fault limits it."""
+    def room(self, instance_type: str, market: str, taken: Iterable[tuple[str, str]]) -> int | None:
+        """How many more of `instance_type` fit in `market` beside those `taken`, each a type and its market;
+        None when no fault limits it."""
+        given = list(taken)
         limits = [
-            max(0, count - sum(_covers(name, other) for other in running))
+            max(0, count - sum(_covers(name, *other) for other in given))
             for name, count in self.capacity.items()
-            if _covers(name, instance_type)
+            if _covers(name, instance_type, market)
         ]
         return min(limits) if limits else None
 
 
-def _covers(name: str, instance_type: str) -> bool:
+def _covers(name: str, instance_type: str, market: str) -> bool:
     # "p5" means the family p5 and neither p5e nor p5en, which are other machines.
-    return name == instance_type or name == instance_type.partition(".")[0]
+    machine, _, only = name.partition(":")
+    return machine in (instance_type, instance_type.partition(".")[0]) and only in ("", market)

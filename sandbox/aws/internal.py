@@ -4,11 +4,13 @@
 |---|---|
 | GET /_bastide/health | `{"ok": true}` |
 | GET /_bastide/clusters | every cluster of every region, with all that a daemon needs to run it |
-| POST /_bastide/clusters | `{region, name, status, endpoint, ca}`: ACTIVE, FAILED or DELETED |
+| POST /_bastide/clusters | `{region, name, status, endpoint, ca, version}`: ACTIVE, FAILED or DELETED |
 | POST /_bastide/nodes | `{instances: [ids]}`: these instances' nodes have joined |
+| POST /_bastide/drains | `{drained: [ids], refused: {id: why}}`: how draining of nodes goes |
 | GET, PUT /_bastide/faults | the fault table (`faults.Faults`) |
 | GET /_bastide/requests | calls by operation, and the latest refusals |
 | GET /_bastide/instance-types/TYPE | `catalogue.facts` |
+| POST /_bastide/capacity-blocks | `{region, id, endsIn}`: the block ends in so many seconds |
 | POST /_bastide/reset | an empty account again, faults lifted |
 """
 
@@ -19,8 +21,10 @@ import json
 from typing import Any
 
 from sandbox.aws import catalogue, identity
-from sandbox.aws.eks import fleet, lifecycle
+from sandbox.aws.ec2 import reservations
+from sandbox.aws.eks import fleet, lifecycle, releases
 from sandbox.aws.eks.store import Cluster, NodeGroup, Store
+from sandbox.aws.errors import ApiError
 from sandbox.aws.faults import FaultError
 from sandbox.aws.runtime import Runtime
 
@@ -45,7 +49,7 @@ class Internal:
             length = int(environ.get("CONTENT_LENGTH") or 0)
             given = json.loads(environ["wsgi.input"].read(length)) if length else {}
             return _reply(*self._route(method, path, given))
-        except (_BadRequestError, FaultError, json.JSONDecodeError) as error:
+        except (_BadRequestError, FaultError, ApiError, json.JSONDecodeError) as error:
             return _reply(400, {"error": str(error)})
 
     def _route(self, method: str, path: str, given: Any) -> tuple[int, Any]:
@@ -60,11 +64,19 @@ class Internal:
                 return self._report_cluster(given)
             case ("POST", "nodes"):
                 return self._report_nodes(given)
+            case ("POST", "drains"):
+                return self._report_drains(given)
             case ("GET", "faults"):
                 return 200, self.runtime.faults.document()
             case ("PUT", "faults"):
                 self.runtime.faults.replace(given)
                 return 200, self.runtime.faults.document()
+            case ("POST", "capacity-blocks"):
+                with self.runtime.lock:
+                    reservations.move_block(
+                        given.get("region", ""), given.get("id", ""), given.get("endsIn", 0)
+                    )
+                return 200, {}
             case ("GET", "requests"):
                 return 200, self.runtime.journal.document()
             case ("GET", "instance-types"):
@@ -110,6 +122,8 @@ class Internal:
                 ca = given["ca"]
                 encoded = base64.b64encode(ca.encode()).decode() if ca.startswith("-----BEGIN") else ca
                 lifecycle.ready(cluster, given["endpoint"], encoded)
+                if cluster.target is not None and given.get("version") == cluster.target:
+                    lifecycle.updated(cluster)
         return 200, {}
 
     def _report_nodes(self, given: dict[str, Any]) -> tuple[int, Any]:
@@ -125,6 +139,16 @@ class Internal:
                     known += here
         return 200, {"known": known, "unknown": sorted(set(joined) - set(known))}
 
+    def _report_drains(self, given: dict[str, Any]) -> tuple[int, Any]:
+        drained, refused = given.get("drained") or [], given.get("refused") or {}
+        with self.runtime.lock:
+            for cluster in self.store.clusters.values():
+                for group in cluster.nodegroups.values():
+                    for instance_id, entry in group.drains.items():
+                        entry.done = entry.done or instance_id in drained
+                        entry.refusal = refused.get(instance_id, entry.refusal)
+        return 200, {}
+
 
 def _reply(status: int, document: Any) -> Answer:
     return status, "application/json", json.dumps(document).encode()
@@ -137,6 +161,7 @@ def _cluster(cluster: Cluster) -> dict[str, Any]:
         "arn": cluster.arn,
         "status": cluster.status,
         "version": cluster.version,
+        "targetVersion": cluster.target,
         "endpoint": cluster.endpoint,
         "authenticationMode": cluster.access_config["authenticationMode"],
         "bootstrapSelfManagedAddons": cluster.request.get("bootstrapSelfManagedAddons", True),
@@ -167,6 +192,7 @@ def _cluster(cluster: Cluster) -> dict[str, Any]:
 
 
 def _nodegroup(cluster: Cluster, group: NodeGroup) -> dict[str, Any]:
+    found, present = fleet.instances(cluster, group), group.present()
     return {
         "name": group.name,
         "arn": group.arn,
@@ -188,7 +214,13 @@ def _nodegroup(cluster: Cluster, group: NodeGroup) -> dict[str, Any]:
                 "imageId": instance.image_id,
                 "state": instance.state,
                 "joined": instance.id in group.joined,
+                "version": born.version,
+                "kubelet": releases.kubelet(born.release_version, born.version),
+                "template": list(born.template) if born.template else None,
+                "drain": instance.id in group.drains,
+                "cordon": instance.id in group.drains or (group.cordoned and born != present),
             }
-            for instance in fleet.instances(cluster, group)
+            for instance in found
+            for born in (group.instances[instance.id],)
         ],
     }

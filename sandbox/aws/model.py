@@ -32,6 +32,11 @@ class Route:
     pattern: re.Pattern[str]
     literals: int
     markers: frozenset[str]
+    needed: frozenset[str]
+    """Query parameters without which it is not asked for."""
+    rank: tuple[int, int]
+    """Of operations that are otherwise alike, the lower is meant: one that needs no header, one that is not
+    deprecated."""
 
 
 @cache
@@ -65,7 +70,15 @@ def _routes(service: str) -> tuple[Route, ...]:
             r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.sub(r"\\\{(\w+)\\\+\\\}", r"(?P<\1>.+)", re.escape(path))
         )
         literals = len(re.sub(r"\{[^}]*\}", "", path))
-        routes.append(Route(name, http["method"], re.compile(pattern.rstrip("/") + "/?$"), literals, markers))
+        shape = found.operation_model(name).input_shape  # type: ignore[union-attr]
+        required = [shape.members[each] for each in shape.required_members] if shape is not None else []
+        places = [(each.serialization.get("location"), each.serialization.get("name")) for each in required]
+        needed = frozenset(str(key) for place, key in places if place == "querystring")
+        headers = sum(place == "header" for place, _ in places)
+        deprecated = found.operation_model(name).deprecated  # type: ignore[union-attr]
+        compiled = re.compile(pattern.rstrip("/") + "/?$")
+        rank = (headers, int(bool(deprecated)))
+        routes.append(Route(name, http["method"], compiled, literals, markers, needed, rank))
     # The most specific first: a marker such as ?versioning, then the longest fixed text.
     return tuple(sorted(routes, key=lambda route: (-len(route.markers), -route.literals)))
 
@@ -73,12 +86,27 @@ def _routes(service: str) -> tuple[Route, ...]:
 def rest_route(service: str, method: str, raw_path: str, query: str) -> tuple[Route, dict[str, str]] | None:
     """The REST operation that a request line means, with its path parameters decoded."""
     keys = {key for key, _ in parse_qsl(query, keep_blank_values=True)}
+    best: tuple[Route, re.Match[str]] | None = None
     for route in _routes(service):
-        if route.method == method and route.markers <= keys:
-            match = route.pattern.match(raw_path)
-            if match:
-                return route, {name: unquote(value) for name, value in match.groupdict().items()}
-    return None
+        if best is not None and _specific(route) < _specific(best[0]):
+            break
+        if route.method != method or not route.markers <= keys:
+            continue
+        match = route.pattern.match(raw_path)
+        # S3 tells several operations apart only by what they cannot do without.
+        if match and (best is None or _fit(route, keys) < _fit(best[0], keys)):
+            best = route, match
+    if best is None:
+        return None
+    return best[0], {name: unquote(value) for name, value in best[1].groupdict().items()}
+
+
+def _specific(route: Route) -> tuple[int, int]:
+    return len(route.markers), route.literals
+
+
+def _fit(route: Route, keys: set[str]) -> tuple[int, int, tuple[int, int]]:
+    return len(route.needed - keys), -len(route.needed & keys), route.rank
 
 
 def rest_parameters(

@@ -3,11 +3,12 @@ start."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from sandbox.aws import acm_gaps, iam_simulation, kms_gaps, logs_gaps, s3_buckets, s3_gaps, service_quotas
+from sandbox.aws.ec2 import blocks, launch, operations, placement, reservations  # noqa: F401 - registers
 from sandbox.aws.faults import Faults
 from sandbox.aws.identity import PARTITION
 
@@ -17,10 +18,10 @@ def apply(faults: Faults) -> None:
     from moto.ec2.exceptions import DependencyViolationError, EC2ClientError
     from moto.ec2.models import EC2Backend
     from moto.ec2.models.instances import Instance
-    from moto.s3.models import FakeBucket
 
     _one_partition()
-    _limit_capacity(EC2Backend, faults, EC2ClientError)
+    launch.install(faults)
+    operations.install()
     _end_interfaces_with_instance(Instance)
     _hold_subnets(EC2Backend, DependencyViolationError)
     _hold_vpcs(EC2Backend, DependencyViolationError)
@@ -30,7 +31,13 @@ def apply(faults: Faults) -> None:
     _hold_addresses(EC2Backend, EC2ClientError)
     _forget_endpoints(EC2Backend)
     _route_endpoints(EC2Backend)
-    _read_bucket_policies(FakeBucket)
+    s3_gaps.apply()
+    service_quotas.apply()
+    logs_gaps.apply()
+    iam_simulation.apply()
+    s3_buckets.apply()
+    kms_gaps.apply()
+    acm_gaps.apply()
 
 
 def _wrap(owner: Any, name: str, make: Callable[[Any], Any]) -> None:
@@ -46,48 +53,21 @@ def _one_partition() -> None:
     moto.iam.models.PARTITION_NAMES = [PARTITION]
 
 
-def _limit_capacity(backend: Any, faults: Faults, error: Any) -> None:
-    # AWS runs out of GPU instances; moto never does. And moto leaves a template's metadata options out, so
-    # that instances would show IMDSv1 where the template forbids it.
-    def make(original: Any) -> Any:
-        def run_instances(self: Any, image_id: str, count: int, *args: Any, **kwargs: Any) -> Any:
-            if kwargs.get("launch_template"):
-                data = self._get_template_from_args(kwargs["launch_template"]).data
-                if kwargs.get("is_instance_type_default") and data.get("InstanceType"):
-                    kwargs.update(instance_type=data["InstanceType"], is_instance_type_default=False)
-                if not kwargs.get("metadata_options"):
-                    kwargs["metadata_options"] = data.get("MetadataOptions") or {}
-            wanted = kwargs["instance_type"]
-            room = faults.room(
-                wanted, [i.instance_type for i in self.all_instances() if i.state_code in (0, 16)]
-            )
-            if room is not None and count > room:
-                zone = kwargs.get("placement")
-                if kwargs.get("subnet_id"):
-                    zone = self.get_subnet(kwargs["subnet_id"]).availability_zone
-                raise error(
-                    "InsufficientInstanceCapacity",
-                    f"We currently do not have sufficient {wanted} capacity in the Availability Zone you "
-                    "requested "
-                    f"({zone or self.region_name}). Our system will be working on provisioning additional "
-                    "capacity.",
-                )
-            return original(self, image_id, count, *args, **kwargs)
-
-        return run_instances
-
-    _wrap(backend, "run_instances", make)
-
-
 def _end_interfaces_with_instance(instance: Any) -> None:
     # The primary interface that RunInstances makes goes with the instance on AWS (DeleteOnTermination is its
-    # default); moto keeps it, which would hold the subnet for ever.
+    # default); moto keeps it, which would hold the subnet for ever. Others stay unless they were told to go, and
+    # are attached to nothing then.
     def make(original: Any) -> Any:
         def terminate(self: Any) -> Any:
             previous = original(self)
             for interface in list(self.nics.values()):
-                if interface.device_index == 0 and interface.id in self.ec2_backend.enis:
+                if interface.id not in self.ec2_backend.enis:
+                    continue
+                if (getattr(interface, "network_card_index", 0), interface.device_index) == (0, 0):
                     interface.delete()
+                else:
+                    interface.instance = interface.attachment_id = interface.attach_time = None
+                    interface.status = "available"
             return previous
 
         return terminate
@@ -241,28 +221,3 @@ def _route_endpoints(backend: Any) -> None:
         return modify_vpc_endpoint
 
     _wrap(backend, "modify_vpc_endpoint", make)
-
-
-def _read_bucket_policies(bucket: Any) -> None:
-    # moto reads no conditions, so that a policy which denies plain HTTP would deny everything. The sandbox's
-    # loopback stands for AWS's HTTPS.
-    def make(_: Any) -> Any:
-        def get_permission(self: Any, action: str, resource: str) -> Any:
-            from moto.iam.access_control import IAMPolicy, PermissionResult
-
-            document = json.loads(self.policy) if self.policy else {"Statement": []}
-            statements = document["Statement"]
-            listed = statements if isinstance(statements, list) else [statements]
-            document["Statement"] = [each for each in listed if not _for_plain_http(each)]
-            if not document["Statement"]:
-                return PermissionResult.NEUTRAL
-            return IAMPolicy(json.dumps(document)).is_action_permitted(action, resource)
-
-        return get_permission
-
-    _wrap(bucket, "get_permission", make)
-
-
-def _for_plain_http(statement: dict[str, Any]) -> bool:
-    stated = statement.get("Condition", {}).get("Bool", {}).get("aws:SecureTransport")
-    return str(stated).lower() == "false"

@@ -20,5 +20,7 @@ class Settings:
     """How long a new node group may fail to launch before CREATE_FAILED (EKS: about 20 to 30 minutes)."""
     join_patience: float = 180.0
     """How long nodes may take to join before NodeCreationFailure (EKS: about 15 minutes)."""
+    drain_patience: float = 60.0
+    """How long a node may take to drain before PodEvictionFailure (EKS: 15 minutes)."""
     addon_patience: float = 120.0
     """How long an add-on waits for a node to run on before DEGRADED (EKS: 20 minutes)."""

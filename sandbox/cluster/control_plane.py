@@ -108,15 +108,29 @@ class ControlPlane:
         bind_policies(self.kube)
         return time.monotonic() - began
 
-    def restart_api_server(self, spec: ControlPlaneSpec) -> None:
-        """Takes over a changed `spec` (audit, version), as EKS rolls its API servers for it."""
-        self.spec = spec
-        old = next(child for child in self.children if child.part.endswith("apiserver"))
-        old.stop()
-        self.children.remove(old)
-        self._write_configuration()
-        self.children.append(self._start("apiserver", self._api_flags()))
-        self._wait_ready(time.monotonic())
+    def restart(self, spec: ControlPlaneSpec) -> None:
+        """Takes over a changed `spec` (audit, version), as EKS rolls its control plane for it; etcd stays.
+
+        Raises `ChildError` when it is not ready in time; then `spec` is still the old one, to be tried again.
+        """
+        before, self.spec = self.spec, spec
+        try:
+            self._write_configuration()
+            self._replace("apiserver", self._api_flags())
+            self._wait_ready(time.monotonic())
+            if spec.version != before.version:
+                # Never newer than the API server that they speak to (kubernetes.io, "Version Skew Policy").
+                self._replace("controllers", self._controller_flags())
+                self._replace("scheduler", self._scheduler_flags())
+        except ChildError:
+            self.spec = before
+            raise
+
+    def _replace(self, part: str, flags: dict[str, str]) -> None:
+        for old in [child for child in self.children if child.part.endswith(f"-{part}")]:
+            old.stop()
+            self.children.remove(old)
+        self.children.append(self._start(part, flags))
 
     def stop(self) -> None:
         """Ends the four processes, with no patience: an API server waits seconds for watches, and nothing is

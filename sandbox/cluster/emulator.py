@@ -19,6 +19,7 @@ import urllib3
 from sandbox.cluster import nodes, pods
 from sandbox.cluster.addons import CNI_LABEL
 from sandbox.cluster.addresses import AddressPool
+from sandbox.cluster.drain import Journal, lost
 from sandbox.cluster.kube import ExpiredError, Kube, KubeError
 from sandbox.cluster.spec import Cluster, Instance, NodeGroup
 
@@ -42,12 +43,16 @@ class _Node:
 class Emulator:
     """Answers for the kubelets of one cluster until `stop`."""
 
-    def __init__(self, kube: Kube, cluster: Cluster, joined: Callable[[str], None]) -> None:
-        """`joined` is called with an instance id once its node is ready."""
-        self._kube, self._cluster, self._joined = kube, cluster, joined
+    def __init__(
+        self, kube: Kube, cluster: Cluster, joined: Callable[[str], None], journal: Journal | None = None
+    ) -> None:
+        """`joined` is called with an instance id once its node is ready; `journal` hears of pods that went with
+        their node."""
+        self._kube, self._cluster, self._joined, self._journal = kube, cluster, joined, journal
         self._nodes: dict[str, _Node] = {}
         self._pods: dict[str, pods.Pod] = {}
         self._blocked: dict[str, str] = {}
+        self._plugin_shares: dict[str, int] = {}
         self._addresses = AddressPool()
         self._lock = Lock()
         self._wake = Event()
@@ -128,9 +133,13 @@ class Emulator:
             self._remove_node(name)
         for name, (group, instance) in wanted.items():
             standing = self._nodes.get(name)
+            if standing is not None and standing.instance.instance_id != instance.instance_id:
+                self._remove_node(name)  # another machine got the address of one that went a moment ago
+                standing = None
             if standing is None:
                 self._add_node(name, group, instance)
             elif standing.group != group:
+                standing.instance = instance
                 self._relabel(name, standing, group)
 
     def _add_node(self, name: str, group: NodeGroup, instance: Instance) -> None:
@@ -170,6 +179,8 @@ class Emulator:
         with self._lock:
             del self._nodes[name]
             orphans = [pod for pod in self._pods.values() if pod["spec"].get("nodeName") == name]
+        if self._journal is not None:
+            lost(self._journal, self._kube, self._cluster.name, name, orphans)
         for pod in orphans:
             self._kube.delete(_path(pod), grace_seconds=0, uid=pod["metadata"]["uid"])
         _LOG.info("%s: node %s is gone, and %d pods with it", self._cluster.name, name, len(orphans))
@@ -189,17 +200,34 @@ class Emulator:
                 for pod in here
             )
             limits = nodes.device_limits(node.group, node.instance)
-            devices = {kind: limits[kind] for pod in here if (kind := pods.announced_device(pod)) is not None}
-            if (ready, devices) == (node.ready, node.devices):
+            announced = nodes.own_devices(node.group, node.instance) if ready else {}
+            for pod in here:
+                kind = pods.announced_device(pod)
+                if kind is not None:
+                    announced[kind] = limits[kind] * self._shares(pod, kind)
+            if (ready, announced) == (node.ready, node.devices):
                 continue
-            self._write_status(name, node, ready, devices)
+            self._write_status(name, node, ready, announced)
             if ready and not node.ready:
                 self._joined(node.instance.instance_id)
-            node.ready, node.devices = ready, devices
+            node.ready, node.devices = ready, announced
 
-    def _write_status(self, name: str, node: _Node, ready: bool, devices: dict[str, int]) -> None:
+    def _shares(self, pod: pods.Pod, kind: str) -> int:
+        """As how many devices the plugin in this pod announces each, by the ConfigMap that it reads when it
+        starts."""
+        named = pods.plugin_configuration(pod)
+        uid = pod["metadata"]["uid"]
+        if named is None:
+            return 1
+        if uid not in self._plugin_shares:
+            path = f"/api/v1/namespaces/{pod['metadata']['namespace']}/configmaps/{named[0]}"
+            document = self._kube.request("GET", path).get("data", {}).get(named[1], "")
+            self._plugin_shares[uid] = pods.time_slices(document, kind)
+        return self._plugin_shares[uid]
+
+    def _write_status(self, name: str, node: _Node, ready: bool, announced: dict[str, int]) -> None:
         cluster = self._cluster
-        status = nodes.status(cluster.region, cluster.version, node.group, node.instance, ready, devices)
+        status = nodes.status(cluster.region, cluster.version, node.group, node.instance, ready, announced)
         for kind in (nodes.DEVICE_GPU, nodes.DEVICE_EFA):
             # A merge patch removes a key only by null.
             status["capacity"].setdefault(kind, None)
@@ -252,6 +280,7 @@ class Emulator:
     def _forget(self, uid: str) -> None:
         self._addresses.release(uid)
         self._blocked.pop(uid, None)
+        self._plugin_shares.pop(uid, None)
         self._wake.set()
 
     def _seen(self, pod: pods.Pod) -> None:

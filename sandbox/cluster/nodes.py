@@ -41,6 +41,14 @@ def has_driver(ami_type: str) -> bool:
     return "NVIDIA" in ami_type or ami_type == "CUSTOM"
 
 
+def own_devices(group: NodeGroup, instance: Instance) -> dict[str, int]:
+    """Devices that the node announces without any pod: Bottlerocket's NVIDIA variants bring the device plugin
+    (Bottlerocket documentation, "settings.kubelet-device-plugins")."""
+    if not group.ami_type.startswith("BOTTLEROCKET") or not has_driver(group.ami_type):
+        return {}
+    return {DEVICE_GPU: instance.shape.gpus * instance.gpu_shares}
+
+
 def device_limits(group: NodeGroup, instance: Instance) -> dict[str, int]:
     """How many devices of each kind a plugin on this node would find."""
     return {
@@ -69,6 +77,14 @@ def labels(region: str, group: NodeGroup, instance: Instance) -> dict[str, str]:
         "eks.amazonaws.com/nodegroup": group.name,
         "eks.amazonaws.com/capacityType": group.capacity_type,
         "eks.amazonaws.com/nodegroup-image": instance.image_id,
+        **(
+            {
+                "eks.amazonaws.com/sourceLaunchTemplateId": instance.launch_template[0],
+                "eks.amazonaws.com/sourceLaunchTemplateVersion": instance.launch_template[1],
+            }
+            if instance.launch_template
+            else {}
+        ),
         **group.labels,
     }
 
@@ -133,7 +149,7 @@ def status(
             "containerRuntimeVersion": "emulated://bastide-sandbox",
             "kernelVersion": "emulated",
             "kubeProxyVersion": "",
-            "kubeletVersion": f"v{version}.0-emulated",
+            "kubeletVersion": instance.kubelet or f"v{version}.0-eks-emulated",
             "operatingSystem": "linux",
             "osImage": f"emulated {group.ami_type}",
         },

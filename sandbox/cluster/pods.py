@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, Final
 
+import yaml
+
 from sandbox.cluster.nodes import DEVICE_EFA, DEVICE_GPU, now
 
 PLUGIN_FOLDER: Final = "/var/lib/kubelet/device-plugins"
@@ -101,6 +103,31 @@ def announced_device(pod: Pod) -> str | None:
             if repository(container["image"]).endswith(suffix):
                 return device
     return None
+
+
+def plugin_configuration(pod: Pod) -> tuple[str, str] | None:
+    """ConfigMap and key that NVIDIA's device plugin reads by `CONFIG_FILE`; None when it reads none."""
+    for container in pod["spec"]["containers"]:
+        path = next(
+            (each.get("value", "") for each in container.get("env", []) if each["name"] == "CONFIG_FILE"), ""
+        )
+        for mount in container.get("volumeMounts", []):
+            if not path.startswith(mount["mountPath"].rstrip("/") + "/"):
+                continue
+            for volume in pod["spec"].get("volumes", []):
+                if volume["name"] == mount["name"] and "configMap" in volume:
+                    return volume["configMap"]["name"], path.rpartition("/")[2]
+    return None
+
+
+def time_slices(document: str, device: str) -> int:
+    """Replicas of each device in the plugin's configuration (NVIDIA k8s-device-plugin, "Shared Access to GPUs")."""
+    try:
+        found = yaml.safe_load(document)
+        resources = found["sharing"]["timeSlicing"]["resources"]
+        return next(int(each["replicas"]) for each in resources if each["name"] == device)
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, StopIteration):
+        return 1
 
 
 def _status(container: dict[str, Any], pod: Pod, state: dict[str, Any], up: bool) -> dict[str, Any]:

@@ -42,8 +42,18 @@ class Instance:
     efa_interfaces: int
     """Interfaces of type `efa` or `efa-only` that the launch template attaches."""
     local_storage_raid: bool
-    """The launch template's user data asks nodeadm for `localStorage.strategy: RAID0`."""
+    """The launch template's user data puts images and pods on the instance store."""
     image_id: str
+    gpu_shares: int = 1
+    """As how many GPUs the operating system's own device plugin announces each (Bottlerocket)."""
+    kubelet: str = ""
+    """The kubelet's version in the instance's AMI, as `v1.34.6-eks-...`."""
+    launch_template: tuple[str, str] | None = None
+    """Id and version of the launch template that the instance was made from."""
+    cordon: bool = False
+    """No new pod may come: the node is of an update's old ones, or is leaving."""
+    drain: bool = False
+    """EKS wants the node emptied, and ends the instance then."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +97,7 @@ class AccessEntry:
 
 @dataclass(frozen=True)
 class Cluster:
-    """An EKS cluster as AWS has it now."""
+    """An EKS cluster as AWS has it now. `version` is the one to run, during an update already the new one."""
 
     region: str
     name: str

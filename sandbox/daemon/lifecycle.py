@@ -198,7 +198,10 @@ def _clear_remains() -> str:
 
 def fault_lines(faults: dict[str, Any]) -> list[str]:
     """The fault table for people."""
-    lines = [f"AWS has {count} instances of {name} in a region" for name, count in faults["capacity"].items()]
+    lines = []
+    for name, count in faults["capacity"].items():
+        machine, _, market = name.partition(":")
+        lines.append(f"AWS has {count} instances of {machine}{f' ({market})' if market else ''} in a region")
     for operation, entry in faults["error"].items():
         times = f"the next {entry['times']} calls" if "times" in entry else "every call"
         lines.append(

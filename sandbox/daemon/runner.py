@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
-from typing import Any
+from typing import Any, Final
 
 import urllib3
 
@@ -16,10 +16,14 @@ from sandbox.aws.client import Aws, AwsError
 from sandbox.cluster.access import CLUSTER_ROLES, bind_in_namespace, policy_name
 from sandbox.cluster.addons import KNOWN, Installer
 from sandbox.cluster.control_plane import ControlPlane, ControlPlaneSpec
+from sandbox.cluster.drain import Drainer, Journal
 from sandbox.cluster.emulator import Emulator
 from sandbox.cluster.kube import KubeError
 from sandbox.cluster.spec import Cluster
 from sandbox.daemon.child import Child, ChildError
+
+DISRUPTIONS: Final = "disruptions.jsonl"
+"""File beside the logs: every pod that an update or a scale-in asked to leave (`sandbox.cluster.drain`)."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -50,6 +54,7 @@ class Runner:
         self.problem = ""
         self._plane: ControlPlane | None = None
         self._emulator: Emulator | None = None
+        self._drainer: Drainer | None = None
         self._wake, self._ending = Event(), Event()
         self._thread = Thread(target=self._run, name=f"cluster-{cluster.name}", daemon=True)
         self._thread.start()
@@ -116,6 +121,8 @@ class Runner:
             self.problem = str(error)
             self._ending.wait()
         finally:
+            if self._drainer:
+                self._drainer.stop()
             if self._emulator:
                 self._emulator.stop()
             if self._plane:
@@ -143,23 +150,35 @@ class Runner:
             return None
         _LOG.info("control plane of %s is ready after %.1f s", cluster.name, self.seconds)
         self._changed()
-        self._aws.report_cluster(
-            cluster.region, cluster.name, "ACTIVE", plane.endpoint, plane.ca_pem.decode()
-        )
+        self._report(plane)
         return plane
+
+    def _report(self, plane: ControlPlane) -> None:
+        self._aws.report_cluster(
+            plane.spec.region,
+            plane.spec.name,
+            "ACTIVE",
+            plane.endpoint,
+            plane.ca_pem.decode(),
+            plane.spec.version,
+        )
 
     def _keep(self, plane: ControlPlane) -> None:
         installer = Installer(plane.kube, self.cluster.service_cidr)
-        self._emulator = Emulator(plane.kube, self.cluster, self._joined)
+        journal = Journal(self._logs / DISRUPTIONS)
+        self._emulator = Emulator(plane.kube, self.cluster, self._joined, journal)
+        self._drainer = Drainer(plane.kube, self.cluster, journal, self._told)
         while not self._ending.is_set():
             cluster = self.cluster
             try:
                 spec = _control_plane_spec(cluster)
                 if spec != plane.spec:
-                    plane.restart_api_server(spec)
+                    plane.restart(spec)
                     self._changed()
+                    self._report(plane)
                 installer.reconcile(cluster.addons)
                 self._emulator.update(cluster)
+                self._drainer.update(cluster)
                 unbound = self._bind_namespaces(plane, cluster)
                 self.problem = ""
             except (KubeError, ChildError, urllib3.exceptions.HTTPError) as error:
@@ -180,6 +199,12 @@ class Runner:
             self._aws.report_nodes([instance])
         except AwsError as error:
             _LOG.warning("AWS did not take that %s joined: %s", instance, error)
+
+    def _told(self, drained: list[str], refused: dict[str, str]) -> None:
+        try:
+            self._aws.report_drains(drained, refused)
+        except AwsError as error:
+            _LOG.warning("AWS did not take how draining goes: %s", error)
 
     def _bind_namespaces(self, plane: ControlPlane, cluster: Cluster) -> bool:
         """Binds policies that are held in single namespaces; true while one of those does not exist."""

@@ -31,6 +31,10 @@ _AWS_WITHIN: Final = 60.0
 _AFTER_DEFECT: Final = 5.0
 """Seconds of pause after an exception that nobody foresaw, so that its traceback does not fill the log."""
 
+DRAIN_PATIENCE: Final = "BASTIDE_SANDBOX_DRAIN_SECONDS"
+"""Environment variable at `up`: seconds until a node that cannot be drained fails an update, instead of
+`sandbox.aws.settings.Settings.drain_patience`."""
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -79,6 +83,8 @@ class Supervisor:
     def _start_aws(self) -> Aws:
         began, port = time.monotonic(), free_port()
         command = [sys.executable, "-m", "sandbox.aws", "--port", str(port)]
+        if patience := os.environ.get(DRAIN_PATIENCE):
+            command += ["--drain-patience", patience]
         child = Child("aws", command, self._home / "logs" / "aws.log")
         self._children.append(child)
         aws = Aws(f"http://127.0.0.1:{port}")

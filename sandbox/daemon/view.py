@@ -6,8 +6,6 @@ kept, so that a world at rest makes no AWS calls and injected faults are not use
 
 from __future__ import annotations
 
-import base64
-import binascii
 import ipaddress
 import logging
 import re
@@ -28,6 +26,7 @@ from sandbox.cluster.spec import (
     Shape,
     Taint,
 )
+from sandbox.daemon import user_data
 from sandbox.state import aws_client
 
 DEFAULT_DISK_GIB: Final = 20
@@ -43,7 +42,8 @@ _SELF_MANAGED: Final = ("vpc-cni", "kube-proxy", "coredns")
 """Installed in a new cluster unless `bootstrapSelfManagedAddons` is false (EKS API reference,
 CreateCluster)."""
 
-_RAID0: Final = re.compile(rb"strategy:\s*[\"']?RAID0")
+_BOTTLEROCKET_DATA: Final = "/dev/xvdb"
+"""Bottlerocket keeps images and pods' files on its second volume (bottlerocket-os/bottlerocket, README)."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ class View:
             region=region,
             name=name,
             status=status,
-            version=document["version"],
+            version=document.get("targetVersion") or document["version"],
             service_cidr=detail["kubernetesNetworkConfig"]["serviceIpv4Cidr"],
             issuer=document["oidcIssuer"],
             audit="audit" in logged,
@@ -140,10 +140,14 @@ class View:
 
         detail = self._once(("group", document["arn"]), ask)
         instances = [
-            self._once(
-                ("instance", instance["id"]),
-                # Asked anew: a rollout changes the template of the instances that come after it.
-                lambda instance=instance: self._instance(region, ask(), instance),
+            replace(
+                self._once(
+                    ("instance", instance["id"]),
+                    # Asked anew: a rollout changes the template of the instances that come after it.
+                    lambda instance=instance: self._instance(region, ask(), instance),
+                ),
+                cordon=instance["cordon"],
+                drain=instance["drain"],
             )
             for instance in document["instances"]
             if instance["state"] == "running"
@@ -177,20 +181,22 @@ class View:
             efa_interfaces=0,
             local_storage_raid=False,
             image_id=document["imageId"],
+            kubelet=document["kubelet"],
+            launch_template=tuple(document["template"]) if document["template"] else None,
         )
-        return replace(plain, **_template_facts(self._template(region, group)))
+        template = self._template(region, document["template"])
+        return replace(plain, **_template_facts(template, group["amiType"], document["type"]))
 
-    def _template(self, region: str, group: dict[str, Any]) -> dict[str, Any]:
-        """The data of the launch template that the group names, or nothing."""
-        named = group.get("launchTemplate")
+    def _template(self, region: str, named: list[str] | None) -> dict[str, Any]:
+        """The data of the launch template's version that the instance was made from, or nothing."""
         if not named:
             return {}
         versions = self._ask(
             "ec2",
             region,
             "describe_launch_template_versions",
-            LaunchTemplateId=named["id"],
-            Versions=[str(named["version"])],
+            LaunchTemplateId=named[0],
+            Versions=[named[1]],
         )["LaunchTemplateVersions"]
         data: dict[str, Any] = versions[0]["LaunchTemplateData"]
         return data
@@ -208,25 +214,24 @@ class View:
         )
 
 
-def _template_facts(data: dict[str, Any]) -> dict[str, Any]:
+def _template_facts(data: dict[str, Any], ami_type: str, instance_type: str) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "efa_interfaces": sum(
             interface.get("InterfaceType") in ("efa", "efa-only")
             for interface in data.get("NetworkInterfaces", [])
         )
     }
-    sizes = [
-        d["Ebs"]["VolumeSize"]
+    sizes = {
+        d.get("DeviceName"): d["Ebs"]["VolumeSize"]
         for d in data.get("BlockDeviceMappings", [])
         if "VolumeSize" in d.get("Ebs", {})
-    ]
+    }
     if sizes:
-        facts["root_volume_gib"] = sizes[0]
-    try:
-        facts["local_storage_raid"] = bool(_RAID0.search(base64.b64decode(data.get("UserData") or "")))
-    except binascii.Error:
-        facts["local_storage_raid"] = False
-    return facts
+        first = next(iter(sizes.values()))
+        bottlerocket = ami_type.startswith("BOTTLEROCKET")
+        facts["root_volume_gib"] = sizes.get(_BOTTLEROCKET_DATA, first) if bottlerocket else first
+    asked = user_data.read(data.get("UserData") or "", ami_type, instance_type)
+    return facts | {"local_storage_raid": asked.local_storage, "gpu_shares": asked.gpu_shares}
 
 
 def _access_entry(document: dict[str, Any]) -> AccessEntry:

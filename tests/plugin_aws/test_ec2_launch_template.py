@@ -53,6 +53,48 @@ def test_a_template_carries_what_the_nodes_need(template: Made, ec2: Any) -> Non
     assert settled(template)
 
 
+def test_a_whole_gpu_pool_comes_back_as_it_was_given(driver: Driver, ec2: Any) -> None:
+    cards = [
+        {
+            "networkCardIndex": card,
+            "deviceIndex": min(card, 1),
+            "interfaceType": "efa-only" if card else "efa",
+            "securityGroups": ["sg-1", "sg-2"],
+            "deleteOnTermination": "true",
+        }
+        for card in range(32)
+    ]
+    made = driver.create(
+        TEMPLATE,
+        name="block",
+        instanceType="p5.48xlarge",
+        networkInterfaces=cards,
+        placement={"groupName": "near", "tenancy": "default"},
+        instanceMarketOptions={"marketType": "capacity-block"},
+        capacityReservationSpecification={"capacityReservationTarget": {"capacityReservationId": "cr-1"}},
+        userData="IyEvYmluL3NoCg==",
+        ebsOptimized="true",
+    )
+    assert settled(made)
+    [version] = ec2.describe_launch_template_versions(LaunchTemplateId=made.id)["LaunchTemplateVersions"]
+    data = version["LaunchTemplateData"]
+    assert data["InstanceMarketOptions"] == {"MarketType": "capacity-block"}
+    assert (
+        data["CapacityReservationSpecification"]["CapacityReservationTarget"]["CapacityReservationId"]
+        == "cr-1"
+    )
+    assert data["Placement"]["GroupName"] == "near"
+    assert [n["NetworkCardIndex"] for n in data["NetworkInterfaces"]] == list(range(32))
+    assert {n["InterfaceType"] for n in data["NetworkInterfaces"][1:]} == {"efa-only"}
+    assert all(n["DeleteOnTermination"] is True for n in data["NetworkInterfaces"])
+    found = driver.find(TEMPLATE, made.id)
+    assert found is not None
+    assert driver.failures(TEMPLATE, **found[2]) == []
+    fewer = made.diff(**{**made.inputs, "networkInterfaces": cards[:4]})
+    assert fewer.replaces == []
+    made.delete()
+
+
 def test_a_change_of_content_makes_a_new_default_version(template: Made, ec2: Any) -> None:
     change = template.diff(**resized(1000))
     assert change.properties == {"blockDeviceMappings[0].ebs.volumeSize": "update"}
@@ -110,6 +152,36 @@ def test_another_name_replaces_a_template(template: Made) -> None:
             {"networkInterfaces": [EFA], "vpcSecurityGroupIds": ["sg-1"]},
             "vpcSecurityGroupIds",
             "refuses both",
+        ),
+        (
+            {"networkInterfaces": [{**EFA, "subnetId": "subnet-1"}]},
+            "networkInterfaces[0].subnetId",
+            "EKS refuses",
+        ),
+        ({"networkInterfaces": [EFA, EFA]}, "networkInterfaces[1].deviceIndex", "there already"),
+        (
+            {"networkInterfaces": [{**EFA, "deviceIndex": 0, "networkCardIndex": 0}]},
+            "networkInterfaces[0].interfaceType",
+            "no IP address",
+        ),
+        (
+            {"networkInterfaces": [EFA, {"deviceIndex": 0, "associatePublicIpAddress": "true"}]},
+            "networkInterfaces",
+            "no public address",
+        ),
+        (
+            {"instanceMarketOptions": {"marketType": "spot"}},
+            "instanceMarketOptions.marketType",
+            "capacityType says SPOT",
+        ),
+        (
+            {
+                "capacityReservationSpecification": {
+                    "capacityReservationTarget": {"capacityReservationResourceGroupArn": "arn:x"}
+                }
+            },
+            "capacityReservationSpecification.capacityReservationTarget.capacityReservationResourceGroupArn",
+            "names one reservation",
         ),
         ({"ebsOptimized": "true", "cpuOptions": {"coreCount": 2}}, "cpuOptions", "refused in the sandbox"),
     ],

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sandbox.aws.client import Aws
-from sandbox.plugins.protocol import PartialError
+from sandbox.plugins.protocol import UNKNOWN, PartialError
 from tests.plugin_aws.conftest import Driver, Made
 from tests.plugin_aws.eks_world import EksWorld
 
@@ -213,3 +213,93 @@ def test_instance_type_that_aws_does_not_have_is_refused_with_the_reason(
 ) -> None:
     with pytest.raises(Exception, match="do not exist"):
         Driver().create(GROUP, **inputs_of(world, cluster, "odd", instanceTypes=["p5.47xlarge"]))
+
+
+def test_pool_on_a_capacity_block_comes_up_as_its_template_says(world: EksWorld, cluster: str) -> None:
+    offering = world.ec2.describe_capacity_block_offerings(
+        InstanceType="p5.48xlarge", InstanceCount=1, CapacityDurationHours=24
+    )["CapacityBlockOfferings"][0]
+    assert offering["AvailabilityZone"] == "us-east-1a"
+    block = world.ec2.purchase_capacity_block(
+        CapacityBlockOfferingId=offering["CapacityBlockOfferingId"], InstancePlatform="Linux/UNIX"
+    )["CapacityReservation"]["CapacityReservationId"]
+    driver = Driver()
+    template = driver.create(
+        "aws:ec2/launchTemplate:LaunchTemplate",
+        name="block",
+        instanceType="p5.48xlarge",
+        instanceMarketOptions={"marketType": "capacity-block"},
+        capacityReservationSpecification={"capacityReservationTarget": {"capacityReservationId": block}},
+        networkInterfaces=[
+            {"networkCardIndex": 0, "deviceIndex": 0, "interfaceType": "efa", "deleteOnTermination": "true"},
+            {
+                "networkCardIndex": 1,
+                "deviceIndex": 1,
+                "interfaceType": "efa-only",
+                "deleteOnTermination": "true",
+            },
+        ],
+    )
+    inputs = inputs_of(
+        world,
+        cluster,
+        "block",
+        capacityType="CAPACITY_BLOCK",
+        amiType="AL2023_x86_64_NVIDIA",
+        subnetIds=world.subnets[:1],
+        launchTemplate={"id": template.id, "version": "1"},
+    )
+    del inputs["instanceTypes"]
+    with pytest.raises(Exception, match="must be in that zone and no other"):
+        driver.create(GROUP, **{**inputs, "subnetIds": world.subnets})
+    made = driver.create(GROUP, **inputs)
+    assert made.state["status"] == "ACTIVE"
+    assert made.refresh().properties == {}
+    wanted = [{"Name": "tag:eks:nodegroup-name", "Values": ["block"]}]
+    [instance] = world.ec2.describe_instances(Filters=wanted)["Reservations"][0]["Instances"]
+    assert (instance["InstanceLifecycle"], instance["CapacityReservationId"]) == ("capacity-block", block)
+    assert [n["InterfaceType"] for n in instance["NetworkInterfaces"]] == ["efa", "efa-only"]
+    made.delete()
+    template.delete()
+
+
+def test_release_goes_up_in_place_and_never_down(world: EksWorld, cluster: str) -> None:
+    repair = {"enabled": True, "maxParallelNodesRepairedCount": 1}
+    inputs = inputs_of(world, cluster, "release", releaseVersion="1.34.2-20251217", nodeRepairConfig=repair)
+    made = Driver().create(GROUP, **inputs)
+    assert made.state["releaseVersion"] == "1.34.2-20251217"
+    assert made.refresh().properties == {}
+    wanted = [
+        {"Name": "tag:eks:nodegroup-name", "Values": ["release"]},
+        {"Name": "instance-state-name", "Values": ["running"]},
+    ]
+
+    def machines() -> set[str]:
+        pages = world.ec2.describe_instances(Filters=wanted)["Reservations"]
+        return {instance["InstanceId"] for page in pages for instance in page["Instances"]}
+
+    before = machines()
+    newer = {**inputs, "releaseVersion": "1.34.6-20260415"}
+    assert made.diff(**newer).properties == {"releaseVersion": "update"}
+    made.update(**newer)
+    assert made.state["releaseVersion"] == "1.34.6-20260415"
+    assert made.refresh().properties == {}
+    assert before & machines() == set()
+    assert len(machines()) == 1
+    with pytest.raises(Exception, match="cannot roll back a node group"):
+        made.update(**inputs)
+    assert made.update(preview=True, **{**newer, "version": "1.35"})["releaseVersion"] == "1.34.6-20260415"
+    made.delete()
+
+
+def test_version_alone_brings_the_latest_release_which_a_preview_cannot_know(
+    world: EksWorld, cluster: str
+) -> None:
+    inputs = inputs_of(world, cluster, "version", version="1.33")
+    made = Driver().create(GROUP, **inputs)
+    assert made.state["releaseVersion"].startswith("1.33.")
+    newer = {**inputs, "version": "1.34"}
+    assert made.update(preview=True, **newer)["releaseVersion"] is UNKNOWN
+    made.update(**newer)
+    assert made.state["releaseVersion"].startswith("1.34.")
+    made.delete()

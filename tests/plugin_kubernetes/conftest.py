@@ -111,6 +111,10 @@ class Driver:
 
 @pytest.fixture
 def driver(plane: ControlPlane) -> Driver:
+    return drive(plane)
+
+
+def drive(plane: ControlPlane) -> Driver:
     provider = KubernetesProvider()
     config = {"kubeconfig": kubeconfig(plane), "enableServerSideApply": "true"}
     assert provider.check_config(config) == []

@@ -15,7 +15,7 @@ import pytest
 
 from sandbox import toolchain
 from sandbox.cluster.control_plane import ControlPlane
-from sandbox.plugins.kubernetes import charts
+from sandbox.plugins.kubernetes import ledger
 from sandbox.plugins.protocol import UNKNOWN, PartialError, PluginError, Resource
 from tests.plugin_kubernetes.conftest import Driver, kubeconfig
 
@@ -285,7 +285,7 @@ def test_an_unreachable_chart_is_said_to_be_not_rendered_and_is_used_once_it_is_
     made, state, inputs = driver.up(resource, given)
     assert state["status"]["status"] == "not-rendered"
     assert any(kind == "warning" and "NOT rendered" in line for kind, line in driver.lines)
-    record = Path(os.environ["BASTIDE_SANDBOX_HOME"]) / charts.NOT_RENDERED
+    record = Path(os.environ["BASTIDE_SANDBOX_HOME"]) / ledger.NOT_RENDERED
     assert resource.urn in record.read_text()
     assert driver.provider.diff(resource, made, state, inputs, inputs).properties == {}
     assert driver.provider.read(resource, made, state, inputs) == (made, state, inputs)

@@ -2,6 +2,7 @@ import pytest
 
 from sandbox.cluster import capacity, nodes
 from sandbox.cluster.addresses import AddressPool
+from sandbox.daemon.view import _template_facts
 from tests.sandbox_cluster.samples import M5, P5, REGION, group, instance
 
 
@@ -87,3 +88,22 @@ def test_a_full_subnet_has_no_address_to_give() -> None:
         pool.take(str(number), "10.0.1.0/28", reserved=set())
     with pytest.raises(LookupError, match="no free address"):
         pool.take("one too many", "10.0.1.0/28", reserved=set())
+
+
+def test_bottlerockets_pods_live_on_its_second_volume() -> None:
+    disks = [
+        {"DeviceName": f"/dev/xvd{name}", "Ebs": {"VolumeSize": size}}
+        for name, size in (("a", 4), ("b", 500))
+    ]
+    data = {"BlockDeviceMappings": disks}
+    assert _template_facts(data, "BOTTLEROCKET_x86_64_NVIDIA", "p5.48xlarge")["root_volume_gib"] == 500
+    assert _template_facts(data, "AL2023_x86_64_NVIDIA", "p5.48xlarge")["root_volume_gib"] == 4
+
+
+def test_a_node_says_what_its_instance_was_made_from() -> None:
+    machine = instance(kubelet="v1.34.6-eks-emulated", launch_template=("lt-1", "7"))
+    made = nodes.manifest(REGION, "1.35", group(machine), machine)
+    assert made["status"]["nodeInfo"]["kubeletVersion"] == "v1.34.6-eks-emulated"
+    labels = made["metadata"]["labels"]
+    assert labels["eks.amazonaws.com/sourceLaunchTemplateId"] == "lt-1"
+    assert labels["eks.amazonaws.com/sourceLaunchTemplateVersion"] == "7"

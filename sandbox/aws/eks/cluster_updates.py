@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sandbox.aws.eks import access, clusters, network
+from sandbox.aws.eks import nodegroup_rules as rules
 from sandbox.aws.eks.api import Call, operation, page
 from sandbox.aws.eks.store import Cluster, Update
 from sandbox.aws.errors import ApiError
@@ -149,13 +150,32 @@ def update_version(call: Call, given: dict[str, Any]) -> dict[str, Any]:
             f"Unsupported Kubernetes minor version update from {cluster.version} "
             f"to {wanted}: one minor version up at a time.",
         )
-    cluster.version = wanted
-    cluster.status = "UPDATING"
+    if not given.get("force"):
+        _check_kubelets(cluster, new)
+    cluster.target, cluster.status = wanted, "UPDATING"
     return {
         "update": cluster.start(
             Update("VersionUpdate", {"Version": wanted, "PlatformVersion": "eks.1"})
         ).document()
     }
+
+
+def _check_kubelets(cluster: Cluster, new: int) -> None:
+    """Kubelets may be up to three minors older than the API server (Kubernetes' version skew policy)."""
+    behind = {
+        group.name: born.version
+        for group in cluster.nodegroups.values()
+        for born in (group.present(), *group.instances.values())
+        if new - rules.minor(born.version) > rules.MAX_SKEW
+    }
+    if behind:
+        named = ", ".join(f"{name} ({version})" for name, version in sorted(behind.items()))
+        raise ApiError(
+            "InvalidParameterException",
+            f"Nodegroups [{named}] must be updated before the cluster version can be 1.{new}: nodes are at most "
+            f"{rules.MAX_SKEW} minor versions older than the control plane.",
+            clusterName=cluster.name,
+        )
 
 
 @operation("DescribeUpdate")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
-from typing import Any
+from typing import Any, Final
 
 from sandbox.aws import catalogue, identity
 from sandbox.aws.eks import network
@@ -15,6 +14,8 @@ from sandbox.state import ACCOUNT_ID
 
 IMAGE = "ami-ekslinux"
 """moto's own stand-in for the EKS AMI, for a template that names none; no real image has this id."""
+
+_NOUNS: Final = {"SPOT": "Spot", "CAPACITY_BLOCK": "Capacity Block"}
 
 
 def create_profile(group: NodeGroup) -> None:
@@ -50,13 +51,12 @@ def instances(cluster: Cluster, group: NodeGroup) -> list[Any]:
         if i.id in wanted and i.state == "running"
     }
     for gone in wanted - set(live):
-        del group.instances[gone]
-        group.joined.discard(gone)
+        _forget(group, gone)
     return [live[i] for i in group.instances]
 
 
 def launch(cluster: Cluster, group: NodeGroup, count: int) -> str | None:
-    """Launches up to `count` instances of the present generation; gives AWS's reason for the first that
+    """Launches up to `count` instances of what the group asks for now; gives AWS's reason for the first that
     failed."""
     for _ in range(count):
         reason = _launch_one(cluster, group)
@@ -68,7 +68,7 @@ def launch(cluster: Cluster, group: NodeGroup, count: int) -> str | None:
 def _launch_one(cluster: Cluster, group: NodeGroup) -> str | None:
     from moto.core.exceptions import ServiceException
 
-    noun = "Spot" if group.request.get("capacityType") == "SPOT" else "On-Demand"
+    noun = _NOUNS.get(group.request.get("capacityType") or "", "On-Demand")
     crowd = Counter(instance.subnet_id for instance in instances(cluster, group))
     reason = None
     for instance_type in group.instance_types:
@@ -80,7 +80,7 @@ def _launch_one(cluster: Cluster, group: NodeGroup) -> str | None:
             said = f"{error.code} - {error.message}"
             reason = f"Could not launch {noun} Instances. {said} Launching EC2 instance failed."
             continue
-        group.instances[made.id] = group.generation
+        group.instances[made.id] = group.present()
         return None
     return reason
 
@@ -103,14 +103,11 @@ def _subnet(cluster: Cluster, group: NodeGroup, instance_type: str, crowd: Count
 def _run(cluster: Cluster, group: NodeGroup, instance_type: str, subnet: Any) -> Any:
     data: dict[str, Any] = {}
     if group.template:
-        data = rules.template_of(
-            cluster.region, {"id": group.template["id"], "version": group.template["version"]}
-        )[1]
-    groups = list(data.get("SecurityGroupIds") or []) or list(
-        itertools.chain.from_iterable(
-            interface.get("Groups") or [] for interface in data.get("NetworkInterfaces") or []
-        )
-    )
+        data = rules.template_of(cluster.region, named(group))[1]
+    own = [cluster.vpc_config["clusterSecurityGroupId"]]
+    # Where the template has interfaces, each has its groups, and there are none beside them.
+    interfaces = [{**one, "Groups": one.get("Groups") or own} for one in data.get("NetworkInterfaces") or []]
+    groups = [] if interfaces else list(data.get("SecurityGroupIds") or own)
     extra: dict[str, Any] = {}
     if group.template:
         extra["launch_template"] = {
@@ -145,7 +142,8 @@ def _run(cluster: Cluster, group: NodeGroup, instance_type: str, subnet: Any) ->
         is_instance_type_default=False,
         region_name=cluster.region,
         subnet_id=subnet.id,
-        security_group_ids=groups or [cluster.vpc_config["clusterSecurityGroupId"]],
+        security_group_ids=groups,
+        nics=interfaces,
         associate_public_ip=None,
         tags={
             "instance": {
@@ -161,26 +159,39 @@ def _run(cluster: Cluster, group: NodeGroup, instance_type: str, subnet: Any) ->
     return made
 
 
+def named(group: NodeGroup) -> dict[str, str]:
+    """The group's launch template as a request names it; only for a group that has one."""
+    template = group.template or {}
+    return {"id": template["id"], "version": template["version"]}
+
+
 def terminate(cluster: Cluster, group: NodeGroup, ids: list[str]) -> None:
     """Ends instances and forgets them."""
     if ids:
         network.ec2(cluster.region).terminate_instances(ids)
     for instance_id in ids:
-        group.instances.pop(instance_id, None)
-        group.joined.discard(instance_id)
+        _forget(group, instance_id)
+
+
+def _forget(group: NodeGroup, instance_id: str) -> None:
+    group.instances.pop(instance_id, None)
+    group.drains.pop(instance_id, None)
+    group.joined.discard(instance_id)
 
 
 def surplus(cluster: Cluster, group: NodeGroup, count: int) -> list[str]:
-    """Which `count` to end on scale-in: from the fullest subnet, of the oldest generation, the oldest first.
+    """Which `count` to end on scale-in: what the group no longer asks for, from the fullest subnet, the oldest
+    first.
 
-    That is the default termination policy of Auto Scaling: zones are balanced first, then the oldest
-    template.
+    That is the default termination policy of Auto Scaling: the oldest template, balanced zones, then age.
     """
-    live = instances(cluster, group)
-    chosen: list[str] = []
+    live = [one for one in instances(cluster, group) if one.id not in group.drains]
+    present, chosen = group.present(), []
     for _ in range(min(count, len(live))):
         crowd = Counter(i.subnet_id for i in live)
-        victim = max(live, key=lambda i: (crowd[i.subnet_id], -group.instances[i.id], -live.index(i)))
+        victim = max(
+            live, key=lambda i: (group.instances[i.id] != present, crowd[i.subnet_id], -live.index(i))
+        )
         live.remove(victim)
         chosen.append(victim.id)
     return chosen

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sandbox.aws.eks import fleet, network
+from sandbox.aws.ec2 import reservations
+from sandbox.aws.eks import capacity_rules, fleet, network, rollout
+from sandbox.aws.eks import nodegroup_rules as rules
 from sandbox.aws.eks.store import Addon, Cluster, NodeGroup, Store, Update
 from sandbox.aws.eks.tables import ADDONS
 from sandbox.aws.settings import Settings
@@ -18,6 +20,8 @@ _LOG = logging.getLogger("sandbox.aws")
 
 def advance(store: Store, settings: Settings) -> None:
     """One step for everything that is under way."""
+    with _on_its_own("capacity blocks"):
+        reservations.end_blocks()
     for cluster in list(store.clusters.values()):
         with _on_its_own(cluster.arn):
             _advance_cluster(store, cluster, settings)
@@ -46,11 +50,8 @@ def _advance_cluster(store: Store, cluster: Cluster, settings: Settings) -> None
     elif cluster.status == "DELETING" and settings.self_sufficient:
         remove(store, cluster)
         return
-    elif cluster.status == "UPDATING":
-        cluster.status = "ACTIVE"
-        for update in cluster.updates.values():
-            if update.nodegroup is None and update.addon is None and update.status == "InProgress":
-                update.status = "Successful"
+    elif cluster.status == "UPDATING" and (cluster.target is None or settings.self_sufficient):
+        updated(cluster)
     for group in list(cluster.nodegroups.values()):
         with _on_its_own(group.arn):
             _advance_group(cluster, group, settings)
@@ -64,6 +65,14 @@ def ready(cluster: Cluster, endpoint: str, ca: str) -> None:
     cluster.endpoint, cluster.ca = endpoint, ca
     if cluster.status == "CREATING":
         cluster.status = "ACTIVE"
+
+
+def updated(cluster: Cluster) -> None:
+    """The change that is under way holds: the control plane runs as it says."""
+    cluster.status, cluster.version, cluster.target = "ACTIVE", cluster.target or cluster.version, None
+    for update in cluster.updates.values():
+        if update.nodegroup is None and update.addon is None and update.status == "InProgress":
+            update.status = "Successful"
 
 
 def remove(store: Store, cluster: Cluster) -> None:
@@ -84,15 +93,24 @@ def _advance_group(cluster: Cluster, group: NodeGroup, settings: Settings) -> No
         del cluster.nodegroups[group.name]
         return
     if group.update is not None and group.update.kind == "VersionUpdate":
-        _roll(cluster, group, live, settings)
+        rollout.step(cluster, group, live, settings)
         return
+    _end_with_block(cluster, group)
     wanted = group.scaling["desiredSize"]
+    if len(live) > wanted or group.drains:
+        rollout.scale_in(cluster, group, live, wanted, settings)
     reason = fleet.launch(cluster, group, wanted - len(live)) if len(live) < wanted else None
-    if len(live) > wanted:
-        fleet.terminate(cluster, group, fleet.surplus(cluster, group, len(live) - wanted))
     if settings.self_sufficient:
         group.joined |= set(group.instances)
     _settle(group, wanted, reason, settings)
+
+
+def _end_with_block(cluster: Cluster, group: NodeGroup) -> None:
+    """EKS scales a group of a Capacity Block to 0 before EC2 ends its instances."""
+    if group.request.get("capacityType") == capacity_rules.BLOCK and group.scaling["desiredSize"]:
+        data = rules.template_of(cluster.region, fleet.named(group))[1]
+        if capacity_rules.block_ends(cluster.region, data):
+            group.scaling = {**group.scaling, "minSize": 0, "desiredSize": 0}
 
 
 def _settle(group: NodeGroup, wanted: int, reason: str | None, settings: Settings) -> None:
@@ -113,70 +131,10 @@ def _settle(group: NodeGroup, wanted: int, reason: str | None, settings: Setting
     elif group.status == "UPDATING":
         # EKS ends a configuration update when the Auto Scaling group has the new numbers, not when nodes are
         # there.
-        _finish(group, "Successful", [])
+        rollout.finish(group, "Successful", [])
         group.status, group.issues = ("DEGRADED", issues) if reason else ("ACTIVE", [])
     elif group.status in ("ACTIVE", "DEGRADED"):
         group.status, group.issues = ("DEGRADED", issues) if reason else ("ACTIVE", [])
-
-
-def _finish(group: NodeGroup, status: str, errors: list[dict[str, Any]]) -> None:
-    if group.update is not None:
-        group.update.status, group.update.errors = status, errors
-    group.update, group.before = None, None
-
-
-def _roll(cluster: Cluster, group: NodeGroup, live: list[str], settings: Settings) -> None:
-    """One step of a rollout: by default new instances come before old ones go, with MINIMAL after."""
-    wanted = group.scaling["desiredSize"]
-    stale = [i for i in live if group.instances[i] != group.generation]
-    fresh = [i for i in live if group.instances[i] == group.generation]
-    if settings.self_sufficient:
-        group.joined |= set(fresh)
-    joined = all(i in group.joined for i in fresh)
-    if not stale and joined and len(fresh) >= wanted:
-        _finish(group, "Successful", [])
-        group.status, group.issues = "ACTIVE", []
-        return
-    step = min(_at_once(group, wanted), max(len(stale), wanted - len(fresh)))
-    minimal = group.update_config.get("updateStrategy") == "MINIMAL"
-    reason = None
-    if not joined:
-        pass
-    elif minimal and len(live) >= wanted and stale:
-        fleet.terminate(cluster, group, stale[:step])
-    elif len(live) < wanted + (0 if minimal else step) and len(fresh) < wanted:
-        reason = fleet.launch(cluster, group, min(step, wanted - len(fresh)))
-    elif stale:
-        fleet.terminate(cluster, group, stale[: max(1, len(live) - wanted)])
-    if reason is None and joined:
-        group.since = time.monotonic()
-        return
-    patience = settings.launch_patience if reason else settings.join_patience
-    if time.monotonic() - group.since > patience:
-        _fail_rollout(cluster, group, fresh, reason)
-
-
-def _at_once(group: NodeGroup, wanted: int) -> int:
-    percentage = group.update_config.get("maxUnavailablePercentage")
-    if percentage:
-        return max(1, wanted * int(percentage) // 100)
-    return int(group.update_config.get("maxUnavailable", 1))
-
-
-def _fail_rollout(cluster: Cluster, group: NodeGroup, fresh: list[str], reason: str | None) -> None:
-    """EKS gives up: the update fails and the group is what it was before."""
-    code = "AsgInstanceLaunchFailures" if reason else "NodeCreationFailure"
-    message = (
-        reason
-        or "Couldn't proceed with upgrade process as new nodes are not joining node group " + group.name
-    )
-    fleet.terminate(cluster, group, fresh)
-    before = group.before or {}
-    for name, value in before.items():
-        setattr(group, name, value)
-    failed = {"errorCode": code, "errorMessage": message, "resourceIds": [group.asg]}
-    _finish(group, "Failed", [failed])
-    group.status, group.issues = "ACTIVE", []
 
 
 def _advance_addon(cluster: Cluster, addon: Addon, settings: Settings) -> None:

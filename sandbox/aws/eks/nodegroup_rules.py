@@ -14,10 +14,15 @@ from sandbox.aws.errors import ApiError
 FORBIDDEN_IN_TEMPLATE: Final = {
     "IamInstanceProfile": "an instance profile: EKS makes one of the node role in the request",
     "InstanceInitiatedShutdownBehavior": "a shutdown behaviour: EKS sets the instances' lifecycle",
-    "InstanceMarketOptions": "market options: the node group's capacity type says spot or on-demand",
     "HibernationOptions": "hibernation: EKS sets the instances' lifecycle",
 }
 """EKS user guide, launch-templates, "Launch template configuration basics"."""
+
+DEFAULT_AMI_TYPE: Final = "AL2023_x86_64_STANDARD"
+"""For a node group that names none (API reference, AMITypes; Amazon Linux 2 ended with 1.32)."""
+
+MAX_SKEW: Final = 3
+"""Minor versions that a kubelet may be older than the API server (kubernetes.io, "Version Skew Policy")."""
 
 DEFAULT_INSTANCE_TYPE: Final = "t3.medium"
 DEFAULT_DISK_GIB: Final = 20
@@ -77,6 +82,10 @@ def check_template(given: dict[str, Any], data: dict[str, Any]) -> None:
     interfaces = data.get("NetworkInterfaces") or []
     if any(interface.get("SubnetId") for interface in interfaces):
         raise _invalid("Launch template should not specify subnets: the node group's subnets are used.")
+    if interfaces and data.get("SecurityGroupIds"):
+        raise _invalid(
+            "Launch template should specify security groups either in its network interfaces or beside them."
+        )
     if data.get("ImageId"):
         if given.get("amiType") not in (None, "CUSTOM"):
             raise _invalid(
@@ -99,7 +108,7 @@ def check_types(region: str, types: list[str], ami_type: str, kubernetes: str) -
     absent = [name for name in types if not catalogue.zones(region, name)]
     if absent:
         raise _invalid(f"[{', '.join(absent)}] are not offered in region {region}.")
-    if ami_type.startswith("AL2_") and _minor(kubernetes) > _minor(LAST_AL2_VERSION):
+    if ami_type.startswith("AL2_") and minor(kubernetes) > minor(LAST_AL2_VERSION):
         raise _invalid(
             f"AMI Type {ami_type} is only supported for kubernetes versions {LAST_AL2_VERSION} or earlier"
         )
@@ -115,7 +124,7 @@ def check_types(region: str, types: list[str], ami_type: str, kubernetes: str) -
 def check_version(cluster: Cluster, version: str) -> None:
     """Nodes may be as new as the control plane and up to three minors older (Kubernetes' version skew
     policy)."""
-    if not _minor(cluster.version) - 3 <= _minor(version) <= _minor(cluster.version):
+    if not minor(cluster.version) - MAX_SKEW <= minor(version) <= minor(cluster.version):
         raise _invalid(
             f"Requested nodegroup Kubernetes version {version} does not go with cluster version "
             f"{cluster.version}: "
@@ -143,5 +152,14 @@ def check_taints(taints: list[dict[str, str]]) -> list[dict[str, str]]:
     return taints
 
 
-def _minor(version: str) -> int:
+def minor(version: str) -> int:
+    """34 of 1.34."""
     return int(version.partition(".")[2])
+
+
+def check_repair(given: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A count and a percentage of the same limit exclude one another (API reference, NodeRepairConfig)."""
+    for limit in ("maxUnhealthyNodeThreshold", "maxParallelNodesRepaired"):
+        if (given or {}).get(f"{limit}Count") and (given or {}).get(f"{limit}Percentage"):
+            raise _invalid(f"nodeRepairConfig: give one of {limit}Count and {limit}Percentage")
+    return given

@@ -6,14 +6,11 @@ import uuid
 from typing import Any
 
 from sandbox.aws import identity
-from sandbox.aws.eks import access, fleet, network
+from sandbox.aws.eks import access, capacity_rules, fleet, network, releases
 from sandbox.aws.eks import nodegroup_rules as rules
 from sandbox.aws.eks.api import Call, operation, page
 from sandbox.aws.eks.store import Cluster, NodeGroup
 from sandbox.aws.errors import ApiError
-
-DEFAULT_AMI_TYPE = "AL2023_x86_64_STANDARD"
-"""For a node group that names none (API reference, AMITypes; Amazon Linux 2 ended with 1.32)."""
 
 
 def document(cluster: Cluster, group: NodeGroup) -> dict[str, Any]:
@@ -49,7 +46,7 @@ def document(cluster: Cluster, group: NodeGroup) -> dict[str, Any]:
 
 
 def _ami_type(given: dict[str, Any], custom: bool) -> str:
-    return "CUSTOM" if custom else given.get("amiType") or DEFAULT_AMI_TYPE
+    return "CUSTOM" if custom else given.get("amiType") or rules.DEFAULT_AMI_TYPE
 
 
 @operation("CreateNodegroup")
@@ -78,10 +75,15 @@ def create(call: Call, given: dict[str, Any]) -> dict[str, Any]:
     if given.get("launchTemplate"):
         template, data = rules.template_of(call.region, given["launchTemplate"])
         rules.check_template(given, data)
+    capacity_rules.check(call.region, given, data)
     version = given.get("version") or cluster.version
     rules.check_version(cluster, version)
     types = given.get("instanceTypes") or [data.get("InstanceType") or rules.DEFAULT_INSTANCE_TYPE]
     rules.check_types(call.region, types, _ami_type(given, bool(data.get("ImageId"))), version)
+    rules.check_repair(given.get("nodeRepairConfig"))
+    release = given.get("releaseVersion")
+    if release:
+        releases.check(_ami_type(given, False), version, release)
     unique = str(uuid.uuid4())
     group = NodeGroup(
         name=name,
@@ -91,7 +93,7 @@ def create(call: Call, given: dict[str, Any]) -> dict[str, Any]:
         asg=f"eks-{name}-{unique}",
         instance_types=types,
         version=version,
-        release_version=given.get("releaseVersion") or data.get("ImageId") or f"{version}.0-sandbox",
+        release_version=release or data.get("ImageId") or releases.latest(_ami_type(given, False), version),
         template=template,
         # CreateNodegroup's default sizes (API reference, NodegroupScalingConfig).
         scaling=rules.check_scaling(

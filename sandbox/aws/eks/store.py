@@ -94,12 +94,31 @@ class Association:
     modified_at: float = field(default_factory=now)
 
 
+@dataclass(frozen=True)
+class Born:
+    """What an instance was launched with; one that differs from what its group asks for now is replaced."""
+
+    version: str
+    release_version: str
+    template: tuple[str, str] | None
+    """The launch template's id and version."""
+
+
+@dataclass
+class Drain:
+    """A node that has to be drained: since when (monotonic), whether it is, and what refused an eviction last."""
+
+    since: float
+    done: bool = False
+    refusal: str = ""
+
+
 @dataclass
 class NodeGroup:
     """A managed node group and the EC2 instances that it holds.
 
-    `generation` counts rollouts: an instance of an older generation is replaced. `instances` maps an
-    instance's id to its generation; `joined` are those whose Kubernetes nodes were reported.
+    `instances` maps an instance's id to what it was launched with; `joined` are those whose Kubernetes nodes
+    were reported. `surge`, `cordoned` and `force` belong to an update that is under way.
     """
 
     name: str
@@ -118,19 +137,27 @@ class NodeGroup:
     update_config: dict[str, Any]
     status: str = "CREATING"
     issues: list[dict[str, Any]] = field(default_factory=list)
-    instances: dict[str, int] = field(default_factory=dict)
+    instances: dict[str, Born] = field(default_factory=dict)
     joined: set[str] = field(default_factory=set)
-    generation: int = 0
+    drains: dict[str, Drain] = field(default_factory=dict)
+    surge: int | None = None
+    cordoned: bool = False
+    force: bool = False
     update: Update | None = None
     before: dict[str, Any] | None = None
     since: float = field(default_factory=time.monotonic)
     created_at: float = field(default_factory=now)
     modified_at: float = field(default_factory=now)
 
+    def present(self) -> Born:
+        """What an instance launched now gets."""
+        template = (self.template["id"], self.template["version"]) if self.template else None
+        return Born(self.version, self.release_version, template)
+
 
 @dataclass
 class Cluster:
-    """An EKS cluster."""
+    """An EKS cluster. `target` is the Kubernetes version of an update that is under way."""
 
     region: str
     name: str
@@ -147,6 +174,7 @@ class Cluster:
     deletion_protection: bool
     interfaces: list[str] = field(default_factory=list)
     status: str = "CREATING"
+    target: str | None = None
     endpoint: str | None = None
     ca: str | None = None
     access: dict[str, AccessEntry] = field(default_factory=dict)

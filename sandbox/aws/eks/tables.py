@@ -43,6 +43,7 @@ class AddonFacts:
 
 _GUIDE: Final = "EKS user guide"
 _SEEN: Final = "published cluster configurations of 2026"
+_ZALANDO: Final = "zalando-incubator/kubernetes-on-aws, pull request"
 
 ADDONS: Final[dict[str, AddonFacts]] = {
     "vpc-cni": AddonFacts(
@@ -89,6 +90,15 @@ ADDONS: Final[dict[str, AddonFacts]] = {
         (
             AddonVersion("v1.3.10-eksbuild.2", ("1.32", "1.33", "1.34", "1.35"), _SEEN),
             AddonVersion("v1.3.9-eksbuild.1", ("1.32", "1.33", "1.34"), "github.com/aws/eks-hybrid pull 763"),
+        ),
+    ),
+    "eks-node-monitoring-agent": AddonFacts(
+        "observability",
+        False,
+        tuple(
+            # Not bound to a Kubernetes version: the same one was seen on several.
+            AddonVersion(version, ("1.32", "1.33", "1.34", "1.35", "1.36"), f"{_ZALANDO} {pull}")
+            for version, pull in (("v1.6.0-eksbuild.1", "10793"), ("v1.5.2-eksbuild.1", "10793"))
         ),
     ),
     "aws-ebs-csi-driver": AddonFacts(

@@ -44,6 +44,13 @@ _REPAIR: Final = (
     "maxUnhealthyNodeThresholdPercentage",
 )
 
+_REPAIR_OVERRIDE: Final = (
+    "minRepairWaitTimeMins",
+    "nodeMonitoringCondition",
+    "nodeUnhealthyReason",
+    "repairAction",
+)
+
 
 @register
 class NodeGroup(ResourceType):
@@ -86,8 +93,11 @@ class NodeGroup(ResourceType):
             computed=True,
             fields={
                 **{name: judged(name[0].upper() + name[1:]) for name in _REPAIR},
-                "nodeRepairConfigOverrides": refused(
-                    "the sandbox repairs no nodes; enabled is kept and shown"
+                "nodeRepairConfigOverrides": judged(
+                    "NodeRepairConfigOverrides",
+                    fields={
+                        name: judged(name[0].upper() + name[1:], required=True) for name in _REPAIR_OVERRIDE
+                    },
                 ),
             },
         ),
@@ -123,8 +133,8 @@ class NodeGroup(ResourceType):
     identity = ("clusterName", "nodeGroupName")
 
     def volatile(self, changed: set[str]) -> tuple[str, ...]:
-        """Any change may leave the group degraded."""
-        return ("status",)
+        """Any change may leave the group degraded; another Kubernetes version brings its latest release."""
+        return ("status", "releaseVersion") if "version" in changed else ("status",)
 
     def request(self, ctx: Context, inputs: Inputs) -> list[Call]:
         """CreateNodegroup."""

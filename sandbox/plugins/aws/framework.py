@@ -81,6 +81,7 @@ _DEPENDENCY_CODES: Final = {
     "DeleteConflict",
     "ResourceInUseException",
     "ResourceInUse",
+    "InvalidPlacementGroup.InUse",
 }
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 from sandbox.plugins.aws.framework import Context, Inputs, ResourceType, compact, register, tag_map
 from sandbox.plugins.aws.network import first
 from sandbox.plugins.aws.table import REGION, Prop, judged, refused, tag_list, tags, update
-from sandbox.plugins.protocol import Plain, Unknown
+from sandbox.plugins.protocol import Plain, Unknown, has_unknown
 
 _DATA: Final = "LaunchTemplateData/"
 _NO_IPV6: Final = refused("the kit's networks are IPv4 only")
@@ -57,7 +57,7 @@ _NETWORK_INTERFACES: Final[Mapping[str, Prop]] = {
     "interfaceType": judged("InterfaceType"),
     "networkCardIndex": judged("NetworkCardIndex"),
     "securityGroups": judged("Groups", unordered=True),
-    "subnetId": judged("SubnetId"),
+    "subnetId": refused("EKS refuses one in a template: a node group has its subnets"),
     "associateCarrierIpAddress": refused("the kit runs in regions, not in Wavelength Zones"),
     "connectionTrackingSpecification": refused("the kit leaves connection tracking at AWS's defaults"),
     "enaQueueCount": refused("the kit leaves queues at AWS's defaults"),
@@ -85,7 +85,9 @@ _TEMPLATE_DATA: Final[Mapping[str, Prop]] = {
                 "CapacityReservationTarget",
                 fields={
                     "capacityReservationId": judged("CapacityReservationId"),
-                    "capacityReservationResourceGroupArn": judged("CapacityReservationResourceGroupArn"),
+                    "capacityReservationResourceGroupArn": refused(
+                        "the sandbox has no resource groups: a pool names one reservation by its id"
+                    ),
                 },
             ),
         },
@@ -200,7 +202,7 @@ class LaunchTemplate(ResourceType):
                     "with networkInterfaces each interface has its securityGroups; EC2 refuses both",
                 )
             )
-        return found
+        return [*found, *_market_problems(inputs), *_interface_problems(inputs.get("networkInterfaces"))]
 
     def request(self, ctx: Context, inputs: Inputs) -> list[tuple[str, str, dict[str, Any]]]:
         """CreateLaunchTemplate."""
@@ -274,6 +276,45 @@ class LaunchTemplate(ResourceType):
     def delete(self, ctx: Context, resource_id: str, state: dict[str, Plain]) -> None:
         """Removes the template with all its versions."""
         ctx.client("ec2").delete_launch_template(LaunchTemplateId=resource_id)
+
+
+def _market_problems(inputs: Inputs) -> list[tuple[str, str]]:
+    market = (inputs.get("instanceMarketOptions") or {}).get("marketType")
+    if market is None or isinstance(market, Unknown) or market == "capacity-block":
+        return []
+    return [
+        (
+            "instanceMarketOptions.marketType",
+            f"it is {market!r}; allowed: capacity-block. EKS refuses any other in a template, for a node group's "
+            "capacityType says SPOT or ON_DEMAND",
+        )
+    ]
+
+
+def _interface_problems(interfaces: Plain) -> list[tuple[str, str]]:
+    """What EC2 would say at the first launch only, when the pool is already there."""
+    if not isinstance(interfaces, list) or has_unknown(interfaces):
+        return []
+    found, seen = [], set()
+    for number, interface in enumerate(interfaces):
+        place = (interface.get("networkCardIndex") or 0, interface.get("deviceIndex") or 0)
+        where = f"networkInterfaces[{number}]"
+        if place in seen:
+            card, device = place
+            found.append((f"{where}.deviceIndex", f"device {device} of network card {card} is there already"))
+        seen.add(place)
+        if place == (0, 0) and interface.get("interfaceType") == "efa-only":
+            found.append(
+                (
+                    f"{where}.interfaceType",
+                    "the primary interface cannot be efa-only, which has no IP address",
+                )
+            )
+    if len(interfaces) > 1 and any(one.get("associatePublicIpAddress") == "true" for one in interfaces):
+        found.append(
+            ("networkInterfaces", "EC2 gives no public address to an instance with several interfaces")
+        )
+    return found
 
 
 def _content(version: Mapping[str, Any]) -> dict[str, Any]:

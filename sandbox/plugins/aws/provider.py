@@ -16,7 +16,7 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sandbox.plugins import rehearsal
-from sandbox.plugins.aws import config, judge
+from sandbox.plugins.aws import config, functions, judge
 from sandbox.plugins.aws.framework import (
     DEPENDENCY_SECONDS,
     POLL_SECONDS,
@@ -75,7 +75,8 @@ class AwsProvider(Provider):
         return Diff({name: "update-replace" if name == "region" else "update" for name in changed})
 
     def configure(self, config_values: dict[str, Plain]) -> None:
-        """Takes the settings and holds the account against the allowed ones, as STS names it."""
+        """Takes the settings and holds the account against the allowed ones, as STS names it; a rehearsal is of
+        a stack of another account."""
         found = config.problems(config_values)
         if found:
             raise PluginError("; ".join(f"{name}: {reason}" for name, reason in found))
@@ -89,6 +90,19 @@ class AwsProvider(Provider):
                     "the program was meant for another account; in the sandbox's stack the account is the "
                     "sandbox's own"
                 )
+
+    def invoke(self, token: str, args: dict[str, Plain]) -> dict[str, Plain]:
+        """A function of the SDK's, which reads and makes nothing."""
+        found = functions.FUNCTIONS.get(token)
+        if found is None:
+            known = ", ".join(sorted(each.sdk for each in functions.FUNCTIONS.values()))
+            raise PluginError(
+                f"the sandbox's aws plugin does not have the function {token}; it has: {known}. Add it with "
+                "`@function` under sandbox/plugins/aws, or do without it"
+            )
+        ctx = Context(self._configured().region, ACCOUNT_ID, _endpoint())
+        answer: dict[str, Plain] = _translated(lambda: found.answer(ctx, args))
+        return answer
 
     def cancel(self) -> None:
         """Ends what waits."""

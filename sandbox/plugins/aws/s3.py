@@ -6,6 +6,13 @@ of one setting undo each other: the sandbox has only the separate ones.
 
 from __future__ import annotations
 
-from sandbox.plugins.aws import s3_bucket, s3_lifecycle, s3_settings
+from sandbox.plugins.aws import (
+    s3_bucket,
+    s3_inventory,
+    s3_lifecycle,
+    s3_logging,
+    s3_object_lock,
+    s3_settings,
+)
 
-__all__ = ["s3_bucket", "s3_lifecycle", "s3_settings"]
+__all__ = ["s3_bucket", "s3_inventory", "s3_lifecycle", "s3_logging", "s3_object_lock", "s3_settings"]

@@ -64,7 +64,8 @@ class Bucket(ResourceType):
         ),
         "objectLockEnabled": replace(
             cfn="ObjectLockEnabled",
-            default=False,
+            # Not set, it is what the bucket has: a lock configuration may have switched it on since.
+            computed=True,
             source="S3 sets it by CreateBucket's header; later only together with a lock configuration, "
             "which is another resource",
         ),

@@ -3,23 +3,39 @@
 from __future__ import annotations
 
 from sandbox.plugins.aws import (
+    acm,
+    capacity_block,
+    capacity_reservation,
+    cloudwatch_alarm,
+    cloudwatch_events,
+    ec2_data,
     eks,
+    eks_data,
     endpoint,
     flow_log,
     gateways,
     iam,
+    iam_instance_profile,
     kms,
     launch_template,
+    log_metric_filter,
     logs,
     network,
+    placement_group,
+    route53,
     routing,
     s3,
+    s3_data,
     security_group_rules,
     security_groups,
+    sns,
+    sqs,
 )
 from sandbox.plugins.aws.framework import REGISTRY
 
 MODULES = (
+    ec2_data,
+    s3_data,
     network,
     gateways,
     routing,
@@ -28,11 +44,23 @@ MODULES = (
     flow_log,
     endpoint,
     launch_template,
+    placement_group,
+    capacity_reservation,
+    capacity_block,
     iam,
+    iam_instance_profile,
     kms,
     logs,
+    log_metric_filter,
+    cloudwatch_alarm,
+    cloudwatch_events,
+    sns,
     s3,
     eks,
+    eks_data,
+    acm,
+    route53,
+    sqs,
 )
 
 __all__ = ["MODULES", "REGISTRY"]

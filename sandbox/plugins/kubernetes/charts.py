@@ -2,20 +2,19 @@
 
 A local chart is a folder or an archive, relative to the program. Any other chart is fetched once into the
 chart cache (`state.cache()/charts/<name>-<version>.tgz`, where a mirror or a person may put it as well).
-One that cannot be reached is recorded as not rendered, so that nobody believes it was judged.
+One that cannot be reached is made from its authors' Go module where that is known (`upstream`); any other
+is recorded as not rendered, so that nobody believes it was judged.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import json
 import re
 import shutil
 import tempfile
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +22,7 @@ import yaml
 
 import sandbox
 from sandbox import state
+from sandbox.plugins.kubernetes import ledger, upstream
 from sandbox.plugins.kubernetes.helm import Helm, HelmError
 from sandbox.plugins.protocol import PluginError, Resource
 
@@ -38,8 +38,6 @@ UNREACHABLE: Final = re.compile(
 )
 """How Go's network code, and proxies that let nothing out (403, 407, 5xx), say that a repository cannot
 be reached."""
-
-NOT_RENDERED: Final = "not-rendered.jsonl"
 
 _unreachable: dict[str, str] = {}
 _pulling: Final = threading.Lock()
@@ -116,7 +114,10 @@ def _pull(chart: str, version: str, repo: str, kept: Path) -> str:
             except HelmError as error:
                 if not UNREACHABLE.search(str(error)):
                     raise PluginError(f"chart: {chart} {version}: {error}") from None
-                _unreachable[key] = str(error).splitlines()[-1]
+                other = upstream.package(chart.rstrip("/").rsplit("/", 1)[-1], version, kept)
+                if not other:
+                    return ""
+                _unreachable[key] = f"{str(error).splitlines()[-1]}, {other}"
                 return _unreachable[key]
             kept.parent.mkdir(parents=True, exist_ok=True)
             archives = list(Path(folder).glob("*.tgz"))
@@ -125,27 +126,14 @@ def _pull(chart: str, version: str, repo: str, kept: Path) -> str:
         return ""
 
 
-def note(resource: Resource, chart: Chart | None) -> None:
-    """Writes down that this release's chart was not rendered; with None, that it is no longer so."""
-    path = state.home() / NOT_RENDERED
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        lines = [line for line in file if line.strip() and json.loads(line)["urn"] != resource.urn]
-        if chart:
-            record = {
-                "time": datetime.now(UTC).isoformat(timespec="seconds"),
-                "stack": resource.stack,
-                "urn": resource.urn,
-                "chart": chart.name,
-                "version": chart.version,
-                "reason": chart.missing,
-            }
-            lines.append(json.dumps(record) + "\n")
-        file.seek(0)
-        file.truncate()
-        file.writelines(lines)
+def note(resource: Resource, chart: Chart | None, left_out: Sequence[str] = ()) -> None:
+    """Writes down that this release's chart was not rendered, or what of it was left out; with None, that it
+    is no longer so."""
+    if chart is None:
+        ledger.write(resource, None)
+        return
+    about = {"chart": chart.name, "version": chart.version}
+    ledger.write(resource, about | ({"leftOut": list(left_out)} if left_out else {"reason": chart.missing}))
 
 
 def definitions(chart: Chart) -> list[dict[str, Any]]:

@@ -22,7 +22,8 @@ PLACEHOLDER: Final = "not-known-yet"
 def parse(manifest: str) -> list[Object]:
     """The objects of a rendered manifest, lists unfolded."""
     found: list[Object] = []
-    for document in yaml.safe_load_all(manifest):
+    # libyaml's parser where there is one: a chart's CustomResourceDefinitions can be a megabyte.
+    for document in yaml.load_all(manifest, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
         if isinstance(document, dict) and document.get("kind"):
             found += document["items"] if document["kind"] == "List" else [document]
     return found

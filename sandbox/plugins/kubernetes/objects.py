@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
-from sandbox.plugins.kubernetes import fields, waits
+from sandbox.plugins.kubernetes import fields, ledger, waits
 from sandbox.plugins.kubernetes.client import ApiError, Client, Kind, NoKindError
 from sandbox.plugins.kubernetes.tokens import api_version_kind
 from sandbox.plugins.protocol import (
@@ -132,6 +132,8 @@ class Objects:
         if existing is not None:
             self._require_ours(resource, existing, inputs, manager)
         live = self._apply(kind, inputs, manager, force=existing is not None)[1]
+        if ledger.is_custom(kind.api_version) and not live.get("status"):
+            ledger.write(resource, {"unattended": kind.kind})
         return self._id(inputs), self._await(kind, live, inputs, manager, timeout, say)
 
     def update(

@@ -8,11 +8,11 @@ import threading
 from typing import Any, Final
 
 from sandbox.plugins import guard
-from sandbox.plugins.kubernetes import kubeconfig
+from sandbox.plugins.kubernetes import kubeconfig, ledger
 from sandbox.plugins.kubernetes.client import Client
 from sandbox.plugins.kubernetes.objects import Objects, Say
 from sandbox.plugins.kubernetes.release import Releases
-from sandbox.plugins.kubernetes.tokens import RELEASE
+from sandbox.plugins.kubernetes.tokens import RELEASE, api_version_kind
 from sandbox.plugins.protocol import Diff, Plain, PluginError, Provider, Resource, Unknown
 
 KNOWN: Final = {"kubeconfig", "context", "namespace", "enableServerSideApply"}
@@ -137,6 +137,8 @@ class KubernetesProvider(Provider):
         """See `Objects.delete` and `Releases.delete`."""
         part = self._releases if resource.type == RELEASE else self._objects
         part.delete(resource, resource_id, state, timeout)
+        if part is self._objects and ledger.is_custom(api_version_kind(resource.type)[0]):
+            ledger.write(resource, None)
 
     def cancel(self) -> None:
         """Ends every wait, and every helm that runs, with what is known so far."""

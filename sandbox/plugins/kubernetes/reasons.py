@@ -108,7 +108,8 @@ def pod_causes(client: Client, pod: Object) -> list[tuple[str, str]]:
         return [(subject, "Terminating: it is being deleted")]
     scheduled = conditions.get("PodScheduled", {})
     if scheduled.get("status") == "False":
-        return [(subject, f"{scheduled.get('reason', 'Unschedulable')}: {scheduled.get('message', '')}")]
+        refusal = f"{scheduled.get('reason', 'Unschedulable')}: {scheduled.get('message', '')}"
+        return [(subject, refusal + _awaits_karpenter(client, pod))]
     if status.get("phase") == "Failed" and status.get("reason"):
         return [(subject, f"{status['reason']}: {status.get('message', '')}".rstrip(": "))]
     containers = (status.get("initContainerStatuses") or []) + (status.get("containerStatuses") or [])
@@ -119,6 +120,23 @@ def pod_causes(client: Client, pod: Object) -> list[tuple[str, str]]:
     if not said and (unready := conditions.get("ContainersReady", {}).get("message")):
         said = [f"ContainersNotReady: {unready}"]
     return [(subject, text) for text in said[-1:]]
+
+
+def _awaits_karpenter(client: Client, pod: Object) -> str:
+    """Said of a pod whose node Karpenter would make: the sandbox has its objects and no controller."""
+    wanted = (pod.get("spec") or {}).get("nodeSelector") or {}
+    try:
+        pools = client.items("/apis/karpenter.sh/v1/nodepools") if wanted else []
+    except ApiError:
+        return ""  # the cluster has no such definitions
+    for pool in pools:
+        labels = (pool["spec"]["template"].get("metadata") or {}).get("labels") or {}
+        if wanted.items() <= labels.items():
+            return (
+                f"; Karpenter would make a node of NodePool {pool['metadata']['name']} for it, and in the sandbox "
+                "nothing does: use a pool with provisioner nodeGroup here"
+            )
+    return ""
 
 
 def _container_cause(item: Object) -> str | None:

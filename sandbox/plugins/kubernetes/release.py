@@ -4,17 +4,20 @@ usual.
 The content of a local chart is an input of its own (`checksum`), so a changed template is an update even
 where the chart's version stayed; the kit does not rely on the official provider to notice that. A preview
 renders the chart and has the API server judge every object of it. helm's bare "context deadline exceeded"
-is answered by what pods and events say. Objects of a release that somebody edits by hand are put right by
+is answered by what pods and events say. What the API server would ask a pod about is left out and said
+(`unserved`). Objects of a release that somebody edits by hand are put right by
 the next upgrade, but a refresh does not see them: helm compares values and revisions only.
 """
 
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
+from pathlib import Path
 from typing import Any, Final
 
-from sandbox.plugins.kubernetes import charts, fields, waits
+from sandbox.plugins.kubernetes import charts, fields, unserved, waits
 from sandbox.plugins.kubernetes.client import Client
 from sandbox.plugins.kubernetes.helm import Helm, HelmError
 from sandbox.plugins.kubernetes.kubeconfig import Kubeconfig
@@ -35,6 +38,7 @@ from sandbox.plugins.protocol import (
     Resource,
     has_unknown,
 )
+from sandbox.toolchain.recipes import KUBERNETES
 
 Object = dict[str, Any]
 
@@ -199,6 +203,7 @@ class Releases:
             )
         except HelmError as error:
             raise PluginError(f"release {resource_id}: {error}") from None
+        charts.note(resource, None)
 
     def _preview(self, inputs: Object, say: Say) -> None:
         if has_unknown([inputs["chart"], inputs["name"], inputs["namespace"], inputs.get("version")]):
@@ -212,8 +217,9 @@ class Releases:
         arguments += ["--skip-tests", *(["--include-crds"] if not inputs.get("skipCrds") else [])]
         if inputs.get("dependencyUpdate"):
             arguments.append("--dependency-update")
-        if self.client is not None:
-            arguments += ["--kube-version", self.client.get("/version")["gitVersion"]]
+        # Without a cluster yet, a chart that asks for a version is held against the sandbox's own.
+        known = self.client.get("/version")["gitVersion"] if self.client is not None else f"v{KUBERNETES}"
+        arguments += ["--kube-version", known]
         values = [with_placeholders(document) for document in value_documents(inputs)]
         unsure = has_unknown(inputs)
         try:
@@ -231,7 +237,6 @@ class Releases:
         chart = _chart(inputs)
         if chart.path is None:
             return self._without_chart(resource, client, inputs, chart, say)
-        charts.note(resource, None)
         place = ["--namespace", inputs["namespace"]]
         revision = self._repair(inputs["name"], place, say)
         limit = int(inputs.get("timeout") or timeout or DEFAULT_S)
@@ -246,9 +251,17 @@ class Releases:
         watch = _Watch(self, client, inputs, revision + 1, say)
         watch.start()
         try:
-            # `--atomic` may take the timeout once more to roll back; a minute is for rendering and hooks'
-            # deletion.
-            self.helm.run(arguments, value_documents(inputs), limit_s=2 * limit + 60, long=True)
+            with tempfile.TemporaryDirectory() as folder:
+                report = Path(folder) / "left-out"
+                # `--atomic` may take the timeout once more to roll back; a minute is for rendering and hooks'
+                # deletion.
+                self.helm.run(
+                    [*arguments, *unserved.arguments(report)],
+                    value_documents(inputs),
+                    limit_s=2 * limit + 60,
+                    long=True,
+                )
+                _say_left_out(resource, chart, report.read_text().splitlines(), say)
         except HelmError as error:
             watch.finish()
             reasons = [*watch.reasons(fresh=not inputs.get("atomic")), str(error)]
@@ -376,6 +389,14 @@ class _Watch(threading.Thread):
 def _chart(inputs: Object) -> charts.Chart:
     repo = (inputs.get("repositoryOpts") or {}).get("repo", "")
     return charts.resolve(inputs["chart"], inputs.get("version", ""), repo)
+
+
+def _say_left_out(resource: Resource, chart: charts.Chart, left_out: list[str], say: Say) -> None:
+    charts.note(resource, chart if left_out else None, left_out)
+    if left_out:
+        say(
+            f"{chart.name}: not installed, since no pod runs that would answer: {', '.join(left_out)}", "info"
+        )
 
 
 def _merged_values(inputs: Object) -> Object:
