@@ -1,4 +1,4 @@
-"""`bastide model make-tiny | publish | verify`."""
+"""`bastide model make-tiny | publish | mirror | verify`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from bastide.cli.model_mirror import add_mirror, run_mirror
 from bastide.models.errors import ModelError
+from bastide.models.licence import canonical, check_source
 from bastide.models.make_tiny import make_tiny
 from bastide.models.manifest import Manifest, scan
 from bastide.settings.base import Version
@@ -31,8 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     put.add_argument("--bucket", help="the model bucket; default: that of --stack")
     put.add_argument("--region", help="the bucket's region; default: the stack's, else AWS's")
     put.add_argument("--stack", help="stack whose model bucket is meant, as in stacks/Pulumi.STACK.yaml")
-    put.add_argument("--licence", default="", help="the model's licence, kept in the manifest")
-    put.add_argument("--source", default="", help="where the model came from, kept in the manifest")
+    put.add_argument(
+        "--licence",
+        required=True,
+        help="the model's licence: an SPDX expression, a model licence such as llama3.3, or 'other:TEXT'",
+    )
+    put.add_argument("--source", required=True, help="where the model came from, such as its hub's address")
+    add_mirror(actions)
     check = actions.add_parser("verify", help="check a folder, or every byte of a published version")
     check.add_argument("target", metavar="DIR|s3://BUCKET/models/NAME/VERSION")
     check.add_argument("--region", help="the bucket's region; default: AWS's own settings")
@@ -45,6 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
             _make_tiny(arguments.folder)
         elif arguments.action == "publish":
             _publish(arguments)
+        elif arguments.action == "mirror":
+            _mirror(arguments)
         else:
             _verify(arguments.target, arguments.region)
     except ModelError as error:
@@ -67,14 +76,24 @@ def _publish(arguments: argparse.Namespace) -> None:
 
     _check("--name", ModelName, arguments.name)
     _check("--version", Version, arguments.version)
+    licence = canonical(arguments.licence)
+    check_source(arguments.source)
     bucket, region = _store(arguments)
-    manifest = scan(arguments.folder, arguments.name, arguments.version, arguments.licence, arguments.source)
+    manifest = scan(arguments.folder, arguments.name, arguments.version, licence, arguments.source)
     done = publish(s3_client(region), bucket, arguments.folder, manifest, lambda line: print(f"  {line}"))
     if done.already:
         print(f"{done.url} is already published, nothing to do")
     else:
         print(f"{done.url} published: {len(manifest.files)} files, {manifest.total:,} bytes")
     _print_digest(manifest)
+
+
+def _mirror(arguments: argparse.Namespace) -> None:
+    _check("--name", ModelName, arguments.name)
+    _check("--version", Version, arguments.version)
+    manifest = run_mirror(arguments, _store, s3_client)
+    if manifest is not None:
+        _print_digest(manifest)
 
 
 def _verify(target: str, region: str | None) -> None:

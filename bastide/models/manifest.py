@@ -121,6 +121,19 @@ def parse(document: bytes, origin: str) -> Manifest:
 
 def scan(folder: Path, name: str, version: str, licence: str, source: str) -> Manifest:
     """The manifest of a folder. Raises ModelError when anything in it must not be published."""
+    paths = checked(folder)
+    files = [ModelFile(each, paths[each].stat().st_size, sha256_of(paths[each])) for each in sorted(paths)]
+    return Manifest(name, version, tuple(files), licence, source)
+
+
+def safe_name(name: str) -> bool:
+    """Whether a file's name inside the model is one that may be published, and that stays inside a folder."""
+    return all(_SAFE_PART.fullmatch(part) for part in name.split("/"))
+
+
+def checked(folder: Path) -> dict[str, Path]:
+    """The files of a folder by their name inside the model, each seen to be publishable. Of weights only the header
+    is read. Raises ModelError."""
     paths = _paths(folder)
     if "config.json" not in paths:
         raise ModelError(f"{folder} has no config.json: an engine cannot tell what model this is")
@@ -129,11 +142,9 @@ def scan(folder: Path, name: str, version: str, licence: str, source: str) -> Ma
         raise ModelError(
             f"{folder} has no .safetensors file: only this format is served; convert the weights"
         )
-    files = []
     for each in sorted(paths):
         _check_content(each, paths[each])
-        files.append(ModelFile(each, paths[each].stat().st_size, sha256_of(paths[each])))
-    return Manifest(name, version, tuple(files), licence, source)
+    return paths
 
 
 def sha256_of(path: Path) -> str:

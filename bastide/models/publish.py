@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from typing import Any, Final
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from bastide import names
+from bastide.models import licence
 from bastide.models.errors import ModelError
 from bastide.models.manifest import MANIFEST_NAME, SUMS_NAME, Manifest, ModelFile, parse, sha256_of
 
@@ -30,8 +31,8 @@ MAX_PARTS: Final = 10_000
 WORKERS: Final = 8
 """Parts on their way at once: at most 512 MiB of memory."""
 
-_EXISTS: Final = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
-_ABSENT: Final = {"NoSuchKey", "NotFound", "404"}
+EXISTS: Final = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
+ABSENT: Final = {"NoSuchKey", "NotFound", "404"}
 
 Report = Callable[[str], None]
 """Takes one line of progress."""
@@ -51,29 +52,39 @@ class Published:
 def publish(client: Any, bucket: str, folder: Path, manifest: Manifest, report: Report) -> Published:
     """Publishes a scanned folder by a boto3 S3 client. Raises ModelError when the version exists with other
     content, when something foreign lies at its place, and when S3 refuses."""
+    check_origin(manifest)
     prefix = names.model_prefix(manifest.name, manifest.version)
     url = f"s3://{bucket}/{prefix}"
-    with _clear(bucket):
-        existing = _existing(client, bucket, prefix)
+    with clear(bucket):
+        existing = existing_version(client, bucket, prefix)
         if existing is not None:
-            return _same(existing, manifest, url)
-        _no_foreign(client, bucket, prefix, manifest, url)
+            return accept_same(existing, manifest, url)
+        refuse_foreign(client, bucket, prefix, _named(manifest), url)
         sent = 0
         for number, each in enumerate(manifest.files, 1):
             done = _put_file(client, bucket, prefix, folder / each.name, each)
             sent += done
             report(f"{number}/{len(manifest.files)} {each.name} {'sent' if done else 'was there'}")
-        _put_bytes(client, bucket, f"{prefix}{SUMS_NAME}", manifest.sums)
-        try:
-            _put_new(client, bucket, f"{prefix}{MANIFEST_NAME}", manifest.document())
-        except _ExistsError:
-            # Another publisher came first: theirs is the version, and ours is it only if they are equal.
-            other = _existing(client, bucket, prefix)
-            if other is None:
-                raise ModelError(
-                    f"{url}{MANIFEST_NAME} is being written by another publisher: run the command again"
-                ) from None
-            return _same(other, manifest, url)
+        return seal(client, bucket, manifest, sent)
+
+
+def seal(client: Any, bucket: str, manifest: Manifest, sent: int) -> Published:
+    """Makes a version of the files that are there: checksums first, and the manifest last, by which it begins to
+    exist. `sent` is how many files were sent."""
+    check_origin(manifest)
+    prefix = names.model_prefix(manifest.name, manifest.version)
+    url = f"s3://{bucket}/{prefix}"
+    _put_bytes(client, bucket, f"{prefix}{SUMS_NAME}", manifest.sums)
+    try:
+        _put_new(client, bucket, f"{prefix}{MANIFEST_NAME}", manifest.document())
+    except _ExistsError:
+        # Another publisher came first: theirs is the version, and ours is it only if they are equal.
+        other = existing_version(client, bucket, prefix)
+        if other is None:
+            raise ModelError(
+                f"{url}{MANIFEST_NAME} is being written by another publisher: run the command again"
+            ) from None
+        return accept_same(other, manifest, url)
     return Published(url, manifest.digest, sent, already=False)
 
 
@@ -81,13 +92,13 @@ def verify(client: Any, bucket: str, prefix: str, report: Report) -> Manifest:
     """Reads a whole published version and compares each byte by checksum. Raises ModelError at the first
     difference."""
     url = f"s3://{bucket}/{prefix}"
-    with _clear(bucket):
-        manifest = _existing(client, bucket, prefix)
+    with clear(bucket):
+        manifest = existing_version(client, bucket, prefix)
         if manifest is None:
             raise ModelError(f"{url}{MANIFEST_NAME} is not there: the version was not published to its end")
         if _get(client, bucket, f"{prefix}{SUMS_NAME}") != manifest.sums:
             raise ModelError(f"{url}{SUMS_NAME} is not what the manifest says: the version was changed")
-        _no_foreign(client, bucket, prefix, manifest, url)
+        refuse_foreign(client, bucket, prefix, _named(manifest), url)
         for each in manifest.files:
             digest = hashlib.sha256()
             body = client.get_object(Bucket=bucket, Key=f"{prefix}{each.name}")["Body"]
@@ -101,28 +112,40 @@ def verify(client: Any, bucket: str, prefix: str, report: Report) -> Manifest:
     return manifest
 
 
+def check_origin(manifest: Manifest) -> None:
+    """Raises ModelError where nobody could tell under which licence the model may be used, or where it came
+    from."""
+    licence.canonical(manifest.licence)
+    licence.check_source(manifest.source)
+
+
+def _named(manifest: Manifest) -> list[str]:
+    return [each.name for each in manifest.files]
+
+
 class _ExistsError(Exception):
     """Something lies at this key."""
 
 
-def _existing(client: Any, bucket: str, prefix: str) -> Manifest | None:
+def existing_version(client: Any, bucket: str, prefix: str) -> Manifest | None:
+    """The manifest of the version that lies there, or None where no publish came to its end."""
     try:
         document = _get(client, bucket, f"{prefix}{MANIFEST_NAME}")
     except ClientError as error:
-        if error.response["Error"]["Code"] in _ABSENT:
+        if error.response["Error"]["Code"] in ABSENT:
             return None
         raise
     return parse(document, f"s3://{bucket}/{prefix}{MANIFEST_NAME}")
 
 
-def _same(existing: Manifest, manifest: Manifest, url: str) -> Published:
+def accept_same(existing: Manifest, manifest: Manifest, url: str) -> Published:
     """Nothing to do where the published version is this one; refused where it is another."""
     if existing.digest != manifest.digest:
         raise ModelError(
             f"{url} is already published with digest {existing.digest}, and this folder has "
             f"{manifest.digest}: a version never changes; publish it under a new version"
         )
-    if (existing.licence, existing.source) != (manifest.licence, manifest.source):
+    if not licence.same(existing.licence, manifest.licence) or existing.source != manifest.source:
         raise ModelError(
             f"{url} is already published with licence {existing.licence!r} and source {existing.source!r}: a "
             "version never changes; give the same ones, or publish a new version"
@@ -130,9 +153,9 @@ def _same(existing: Manifest, manifest: Manifest, url: str) -> Published:
     return Published(url, manifest.digest, 0, already=True)
 
 
-def _no_foreign(client: Any, bucket: str, prefix: str, manifest: Manifest, url: str) -> None:
-    """Engines refuse a version with a file that its checksums do not list."""
-    wanted = {prefix + each.name for each in manifest.files} | {prefix + SUMS_NAME, prefix + MANIFEST_NAME}
+def refuse_foreign(client: Any, bucket: str, prefix: str, files: Iterable[str], url: str) -> None:
+    """Engines refuse a version with a file that its checksums do not list. `files` are the model's own."""
+    wanted = {prefix + each for each in files} | {prefix + SUMS_NAME, prefix + MANIFEST_NAME}
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     foreign = [
         item["Key"] for page in pages for item in page.get("Contents", ()) if item["Key"] not in wanted
@@ -152,11 +175,11 @@ def _put_file(client: Any, bucket: str, prefix: str, path: Path, file: ModelFile
             f"{file.name} has {file.size} bytes and {PART * MAX_PARTS} is the most that is sent: split it"
         )
     parts = _parts(path, file.size) if file.size > PART else []
-    checksum = _composite(parts) if parts else _base64(bytes.fromhex(file.sha256))
-    found = _checksum_at(client, bucket, key)
+    checksum = _composite(parts) if parts else base64_of(bytes.fromhex(file.sha256))
+    found = checksum_at(client, bucket, key)
     if found is not None:
         if found != checksum:
-            raise _other_content(bucket, key)
+            raise other_content(bucket, key)
         return False
     try:
         if parts:
@@ -165,12 +188,12 @@ def _put_file(client: Any, bucket: str, prefix: str, path: Path, file: ModelFile
             content = path.read_bytes()
             if hashlib.sha256(content).hexdigest() != file.sha256:
                 raise _changed(file)
-            _put(client, bucket, key, content, checksum)
+            put_object(client, bucket, key, content, checksum)
     except ClientError as error:
-        if error.response["Error"]["Code"] not in _EXISTS:
+        if error.response["Error"]["Code"] not in EXISTS:
             raise
-        if _checksum_at(client, bucket, key) != checksum:
-            raise _other_content(bucket, key) from None
+        if checksum_at(client, bucket, key) != checksum:
+            raise other_content(bucket, key) from None
         return False
     return True
 
@@ -179,7 +202,8 @@ def _changed(file: ModelFile) -> ModelError:
     return ModelError(f"{file.name} changed while it was published: publish again when nothing writes to it")
 
 
-def _other_content(bucket: str, key: str) -> ModelError:
+def other_content(bucket: str, key: str) -> ModelError:
+    """What to say where a key is taken by something else."""
     return ModelError(
         f"s3://{bucket}/{key} is there with other content, from a publish that did not end or that runs now: "
         "nothing is overwritten; remove what lies there, or publish under a new version"
@@ -192,20 +216,20 @@ def _put_bytes(client: Any, bucket: str, key: str, content: bytes) -> None:
         _put_new(client, bucket, key, content)
     except _ExistsError:
         if _get(client, bucket, key) != content:
-            raise _other_content(bucket, key) from None
+            raise other_content(bucket, key) from None
 
 
 def _put_new(client: Any, bucket: str, key: str, content: bytes) -> None:
-    checksum = _base64(hashlib.sha256(content).digest())
+    checksum = base64_of(hashlib.sha256(content).digest())
     try:
-        _put(client, bucket, key, content, checksum)
+        put_object(client, bucket, key, content, checksum)
     except ClientError as error:
-        if error.response["Error"]["Code"] in _EXISTS:
+        if error.response["Error"]["Code"] in EXISTS:
             raise _ExistsError from None
         raise
 
 
-def _put(client: Any, bucket: str, key: str, body: bytes, checksum: str) -> None:
+def put_object(client: Any, bucket: str, key: str, body: bytes, checksum: str) -> None:
     """S3 itself refuses a body that does not have the checksum, and a key that is taken."""
     client.put_object(
         Bucket=bucket,
@@ -222,12 +246,12 @@ def _get(client: Any, bucket: str, key: str) -> bytes:
     return content
 
 
-def _checksum_at(client: Any, bucket: str, key: str) -> str | None:
+def checksum_at(client: Any, bucket: str, key: str) -> str | None:
     """The SHA-256 that S3 holds of an object ('' where it holds none), or None where there is no object."""
     try:
         found = client.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
     except ClientError as error:
-        if error.response["Error"]["Code"] in _ABSENT:
+        if error.response["Error"]["Code"] in ABSENT:
             return None
         raise
     # Of an object in parts S3 appends their number, other servers may not; base64 has no hyphen.
@@ -250,20 +274,21 @@ def _read(path: Path, start: int) -> bytes:
         return opened.read(PART)
 
 
-def _base64(digest: bytes) -> str:
+def base64_of(digest: bytes) -> str:
+    """A digest as S3 writes it."""
     return base64.b64encode(digest).decode()
 
 
 def _composite(parts: list[bytes]) -> str:
     """What S3 holds of an object in parts: the SHA-256 of its parts' SHA-256."""
-    return _base64(hashlib.sha256(b"".join(parts)).digest())
+    return base64_of(hashlib.sha256(b"".join(parts)).digest())
 
 
 def _put_parts(client: Any, bucket: str, key: str, path: Path, file: ModelFile, parts: list[bytes]) -> None:
     upload = client.create_multipart_upload(Bucket=bucket, Key=key, ChecksumAlgorithm="SHA256")["UploadId"]
 
     def send(index: int) -> dict[str, Any]:
-        checksum = _base64(parts[index])
+        checksum = base64_of(parts[index])
         answer = client.upload_part(
             Bucket=bucket,
             Key=key,
@@ -289,7 +314,7 @@ def _put_parts(client: Any, bucket: str, key: str, path: Path, file: ModelFile, 
 
 
 @contextmanager
-def _clear(bucket: str) -> Iterator[None]:
+def clear(bucket: str) -> Iterator[None]:
     """AWS's refusals in words that say what to do."""
     try:
         yield

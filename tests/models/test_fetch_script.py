@@ -34,7 +34,7 @@ Fetch = Callable[..., Fetched]
 
 @pytest.fixture
 def manifest(s3: Any, bucket: str, tiny: Path) -> Manifest:
-    found = scan(tiny, "tiny-qwen2", "1.0.0", "", "")
+    found = scan(tiny, "tiny-qwen2", "1.0.0", "MIT", "made here")
     publish(s3, bucket, tiny, found, lambda _: None)
     return found
 

@@ -183,7 +183,8 @@ def test_the_command_publishes_and_prints_the_digest_for_the_stack_file(
 def test_a_name_or_version_that_no_stack_file_could_say_is_refused(
     tiny: Path, capsys: pytest.CaptureFixture[str], option: str, value: str
 ) -> None:
-    given = {"--name": "tiny-qwen2", "--version": "1.0.0", "--bucket": "any", option: value}
+    origin = {"--licence": "MIT", "--source": "made here"}
+    given = {"--name": "tiny-qwen2", "--version": "1.0.0", "--bucket": "any", **origin, option: value}
     flat = [part for pair in given.items() for part in pair]
     assert main(["model", "publish", str(tiny), *flat]) == 1
     error = capsys.readouterr().err
@@ -201,5 +202,6 @@ def test_missing_credentials_are_said_with_what_to_do(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     options = ["--name", "tiny-qwen2", "--version", "1.0.0", "--bucket", "any", "--region", "us-east-1"]
+    options += ["--licence", "MIT", "--source", "made here"]
     assert main(["model", "publish", str(tiny), *options]) == 1
     assert "no AWS credentials were found" in capsys.readouterr().err

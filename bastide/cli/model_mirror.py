@@ -1,0 +1,134 @@
+"""`bastide model mirror`: weights from a hub, a folder or a list of URLs into the bucket of record."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from bastide.models.errors import ModelError
+from bastide.models.hub import ENDPOINT, TOKEN_VARIABLE, hub_model
+from bastide.models.manifest import Manifest, scan
+from bastide.models.mirror import PARALLEL, mirror
+from bastide.models.mirror_http import Fetcher
+from bastide.models.mirror_source import RemoteModel, choose
+from bastide.models.mirror_urls import url_list
+from bastide.models.publish import PART, publish
+
+_KINDS: Final = "hub:ORG/NAME@REVISION, dir:FOLDER or urls:FILE"
+_MIB: Final = 2**20
+
+
+def add_mirror(actions: Any) -> None:
+    """The arguments of `bastide model mirror`."""
+    get: argparse.ArgumentParser = actions.add_parser(
+        "mirror", help="bring a model from a hub into the bucket, as one version that never changes"
+    )
+    get.add_argument("--from", dest="origin", required=True, metavar="SOURCE", help=_KINDS)
+    get.add_argument("--name", required=True, help="name by which engines and clients ask for it")
+    get.add_argument("--version", required=True, help="MAJOR.MINOR.PATCH")
+    get.add_argument("--stack", help="stack whose model bucket is meant, as in stacks/Pulumi.STACK.yaml")
+    get.add_argument("--bucket", help="the model bucket; default: that of --stack")
+    get.add_argument("--region", help="the bucket's region; default: the stack's, else AWS's")
+    get.add_argument("--licence", default="", help="the model's licence; default: what the hub says of it")
+    get.add_argument("--source", default="", help="where a folder's model came from; of a hub it is known")
+    get.add_argument("--endpoint", default=ENDPOINT, help=f"the hub; default: {ENDPOINT}")
+    get.add_argument(
+        "--leave-out",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="files not to take; may be repeated",
+    )
+    get.add_argument("--parallel", type=int, default=PARALLEL, help=f"files at once; default: {PARALLEL}")
+    get.add_argument(
+        "--part-mib",
+        type=int,
+        default=PART // _MIB,
+        help=f"size of an upload's parts; default: {PART // _MIB}",
+    )
+    get.add_argument("--dry-run", action="store_true", help="say what would be taken, and store nothing")
+    get.epilog = f"A token is taken from {TOKEN_VARIABLE} in the environment, never from the command line."
+
+
+def run_mirror(
+    arguments: argparse.Namespace,
+    store: Callable[[argparse.Namespace], tuple[str, str | None]],
+    client: Callable[[str | None], Any],
+) -> Manifest | None:
+    """Mirrors; the manifest of the version, or None after a dry run. `store` finds bucket and region. Raises
+    ModelError and OSError."""
+    if not 1 <= arguments.parallel <= 64:
+        raise ModelError(f"--parallel {arguments.parallel} is refused: give 1 to 64 files at once")
+    kind, _, rest = arguments.origin.partition(":")
+    if kind not in ("hub", "dir", "urls") or not rest:
+        raise ModelError(f"--from {arguments.origin!r} is no source: give {_KINDS}")
+    if kind == "dir":
+        return _folder(arguments, Path(rest), store, client)
+    fetcher = Fetcher(os.environ.get(TOKEN_VARIABLE, "") if kind == "hub" else "")
+    model = hub_model(rest, arguments.endpoint, fetcher) if kind == "hub" else url_list(Path(rest), fetcher)
+    licence = arguments.licence or model.licence
+    if not licence:
+        raise ModelError(
+            f"{model.origin} names no licence: find out under which one it may be used, and give it by --licence"
+        )
+    print(f"source: {model.origin}\nlicence: {licence}")
+    if arguments.dry_run:
+        _say(model, tuple(arguments.leave_out))
+        return None
+    bucket, region = store(arguments)
+    done = mirror(
+        client(region),
+        bucket,
+        model,
+        fetcher,
+        name=arguments.name,
+        version=arguments.version,
+        licence=licence,
+        leave_out=tuple(arguments.leave_out),
+        report=lambda line: print(f"  {line}", flush=True),
+        part=arguments.part_mib * _MIB,
+        parallel=arguments.parallel,
+    )
+    if done.published.already:
+        print(f"{done.published.url} is already published, nothing to do")
+    else:
+        print(
+            f"{done.published.url} published: {len(done.manifest.files)} files, {done.manifest.total:,} bytes, of "
+            f"which {done.sent_bytes:,} were sent in this run"
+        )
+    return done.manifest
+
+
+def _say(model: RemoteModel, leave_out: tuple[str, ...]) -> None:
+    taken, left = choose(model.files, leave_out)
+    for each in sorted(taken, key=lambda file: file.name):
+        print(f"  {each.size:>16,}  {each.name}")
+    for each in left:
+        print(f"  left out: {each.name}")
+    print(
+        f"dry run: nothing was stored; {len(taken)} files, {sum(each.size for each in taken):,} bytes would be"
+    )
+
+
+def _folder(
+    arguments: argparse.Namespace,
+    folder: Path,
+    store: Callable[[argparse.Namespace], tuple[str, str | None]],
+    client: Callable[[str | None], Any],
+) -> Manifest | None:
+    """A folder is published as by `bastide model publish`."""
+    if not arguments.licence or not arguments.source:
+        raise ModelError("a folder says neither licence nor source of its model: give --licence and --source")
+    if arguments.leave_out:
+        raise ModelError("--leave-out is for hubs and lists: take the files out of the folder")
+    manifest = scan(folder, arguments.name, arguments.version, arguments.licence, arguments.source)
+    if arguments.dry_run:
+        print(f"dry run: nothing was stored; {len(manifest.files)} files, {manifest.total:,} bytes would be")
+        return None
+    bucket, region = store(arguments)
+    done = publish(client(region), bucket, folder, manifest, lambda line: print(f"  {line}", flush=True))
+    print(f"{done.url} {'is already published, nothing to do' if done.already else 'published'}")
+    return manifest
