@@ -8,9 +8,10 @@ from typing import Any, Final
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from bastide import instances, names
+from bastide import names, pool_plan
 from bastide.serving import image_values
 from bastide.settings import Settings
+from bastide.settings.sharing import TimeSlicing
 from components.charts import with_digest
 
 CHART: Final = "./charts/node-agents"
@@ -24,16 +25,26 @@ MAX_HISTORY: Final = 10
 
 def chart_values(settings: Settings) -> dict[str, Any]:
     """Values of charts/node-agents: which agents run on which pools. Pure."""
+    # Bottlerocket runs NVIDIA's plugin itself, also with shared GPUs: a second one would announce them twice.
+    plugged = [pool for pool in settings.pools if not pool_plan.brings_device_plugin(pool)]
+    sliced: dict[int, list[str]] = {}
+    for pool in plugged:
+        if isinstance(pool.sharing, TimeSlicing):
+            sliced.setdefault(pool.sharing.replicas, []).append(pool.name)
+    tolerations = [each for pool in settings.pools for each in pool_plan.tolerations(pool)]
     return {
         "allowUnresolved": settings.sandbox,
+        "tolerations": [each for index, each in enumerate(tolerations) if each not in tolerations[:index]],
         "nvidia": {
             "image": image_values(settings.images.nvidia_device_plugin),
-            "pools": [pool.name for pool in settings.pools if instances.CATALOGUE[pool.instance_type].gpus],
+            "pools": [pool.name for pool in plugged if not isinstance(pool.sharing, TimeSlicing)],
+            "timeSlicing": [
+                {"replicas": replicas, "pools": pools} for replicas, pools in sorted(sliced.items())
+            ],
         },
         "efa": {
             "image": image_values(settings.images.efa_device_plugin),
-            # GpuPool attaches no EFA interface, and the agent does not start on a node without one.
-            "pools": [],
+            "pools": [pool.name for pool in settings.pools if pool.efa],
         },
     }
 

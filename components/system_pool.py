@@ -9,7 +9,7 @@ import pulumi
 
 from bastide import names
 from bastide.settings import Settings
-from components.node_group import NodeGroup, NodeGroupArgs
+from components.node_group import ROOT_DEVICE, Disk, NodeGroup, NodeGroupArgs, pinned
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,15 @@ class SystemPool(pulumi.ComponentResource):
                 pool=names.SYSTEM_POOL,
                 cluster_name=args.cluster_name,
                 subnet_ids=list(args.subnet_ids.values()),
-                instance_type=pool.instance_type,
+                role_name=names.SYSTEM_POOL,
+                instance_types=[pool.instance_type],
                 ami_type="AL2023_x86_64_STANDARD",
-                size=pool.size,
+                min_size=pool.size,
+                desired_size=pool.size,
                 # Room for the new node of a rolling update.
                 max_size=pool.max_size or pool.size + 1,
-                disk_gib=pool.disk_gib,
+                disks=[Disk(ROOT_DEVICE, pool.disk_gib)],
+                ami_release=pinned(pool.ami_release),
             ),
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -56,11 +56,11 @@ class Sandbox:
         assert found.code == 0, found.text
         return json.loads(found.text)
 
-    def aws(self, service: str) -> Any:
+    def aws(self, service: str, region: str = REGION) -> Any:
         """A boto3 client of this world."""
         from sandbox.state import aws_client
 
-        return aws_client(service, REGION, self.env["AWS_ENDPOINT_URL"])
+        return aws_client(service, region, self.env["AWS_ENDPOINT_URL"])
 
 
 @dataclass

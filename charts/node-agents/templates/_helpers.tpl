@@ -48,4 +48,23 @@ tolerations:
     operator: Equal
     value: present
     effect: NoSchedule
+  {{- with .root.Values.tolerations }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end -}}
+
+{{/*
+The plugin's own configuration for GPUs on which pods take turns (NVIDIA k8s-device-plugin, README, "With CUDA
+Time-Slicing"). The resource keeps its name, so that engines ask as everywhere; more than one share is refused, as two
+may be of one GPU. Arguments: replicas.
+*/}}
+{{- define "node-agents.timeSlicing" -}}
+version: v1
+sharing:
+  timeSlicing:
+    renameByDefault: false
+    failRequestsGreaterThanOne: true
+    resources:
+      - name: nvidia.com/gpu
+        replicas: {{ .replicas }}
 {{- end -}}
