@@ -1,4 +1,4 @@
-"""The VPC of a region: public and private subnets in each zone, NAT, endpoints and flow logs.
+"""The network of a region: a VPC of its own, or one that is somebody else's.
 
 Nodes and the API server's interfaces are in private subnets; public ones hold only load balancers and NAT.
 """
@@ -10,19 +10,11 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from bastide import names
-from bastide.network_plan import ZonePlan
-from bastide.settings import Settings
+from bastide.settings import AdoptedNetwork, CreatedNetwork, Settings
+from components.network_endpoints import gateway_endpoint, interface_endpoints
+from components.network_flow_logs import flow_log_group, flow_logs
 
-
-def flow_log_group(settings: Settings) -> str:
-    """Name of the log group that takes the VPC's flow logs."""
-    return f"/aws/vpc/{settings.prefix}/flow-logs"
-
-
-S3_DNS = aws.ec2.VpcEndpointDnsOptionsArgs(private_dns_only_for_inbound_resolver_endpoint=False)
-"""Engines may only send to addresses of the VPC, so S3's name must lead to the interface endpoint inside it
-too. AWS's own default leads there only from outside."""
+__all__ = ["Network", "NetworkArgs", "flow_log_group"]
 
 
 @dataclass(frozen=True)
@@ -38,16 +30,39 @@ class Network(pulumi.ComponentResource):
 
     vpc_id: pulumi.Output[str]
     private_subnet_ids: dict[str, pulumi.Output[str]]
-    public_subnet_ids: dict[str, pulumi.Output[str]]
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("bastide:network:Network", name, None, opts)
         self._name, self._settings = name, args.settings
         self._child = pulumi.ResourceOptions(parent=self)
-        settings = args.settings
+        net = args.settings.network
+        if isinstance(net, AdoptedNetwork):
+            self._adopt(net)
+        else:
+            self._create(net, args.logs_key_arn)
+        self.register_outputs(
+            {"vpcId": self.vpc_id, "privateSubnetIds": list(self.private_subnet_ids.values())}
+        )
+
+    def _adopt(self, net: AdoptedNetwork) -> None:
+        """Reads what is there, so that the state shows it as external; `components.network_reading` has judged
+        it. The ids are the settings': a preview knows them without the reads."""
+        name = self._name
+        aws.ec2.Vpc.get(f"{name}-vpc", net.vpc_id, opts=self._child)
+        for zone in net.zones:
+            aws.ec2.Subnet.get(f"{name}-private-{zone}", net.private_subnet_ids[zone], opts=self._child)
+        self.vpc_id = pulumi.Output.from_input(net.vpc_id)
+        self.private_subnet_ids = {
+            zone: pulumi.Output.from_input(net.private_subnet_ids[zone]) for zone in net.zones
+        }
+        if net.manage_endpoints:
+            interface_endpoints(name, self._settings, self.vpc_id, self.private_subnet_ids, self._child)
+
+    def _create(self, net: CreatedNetwork, logs_key_arn: pulumi.Input[str]) -> None:
+        name, settings = self._name, self._settings
         vpc = aws.ec2.Vpc(
             f"{name}-vpc",
-            cidr_block=str(settings.network.cidr),
+            cidr_block=str(net.cidr),
             enable_dns_support=True,
             # Interface endpoints and the private API endpoint are found by name inside the VPC.
             enable_dns_hostnames=True,
@@ -62,18 +77,15 @@ class Network(pulumi.ComponentResource):
             tags={"Name": f"{settings.prefix}-default-closed"},
             opts=self._child,
         )
-        plans = settings.subnets()
-        self.public_subnet_ids = self._subnets(plans, "public")
-        self.private_subnet_ids = self._subnets(plans, "private")
-        self._public_routes()
-        private_tables = self._private_routes()
-        self._endpoints(private_tables)
-        self._flow_logs(args.logs_key_arn)
-        self.register_outputs(
-            {"vpcId": self.vpc_id, "privateSubnetIds": list(self.private_subnet_ids.values())}
-        )
+        public = self._subnets("public") if net.public_subnets else {}
+        self.private_subnet_ids = self._subnets("private")
+        nats = self._nat_gateways(net, public, self._public_routes(public)) if public else {}
+        private_tables = self._private_routes(nats)
+        gateway_endpoint(name, settings, vpc.id, private_tables, self._child)
+        interface_endpoints(name, settings, vpc.id, self.private_subnet_ids, self._child)
+        flow_logs(name, settings, vpc.id, logs_key_arn, net.flow_log_retention_days, self._child)
 
-    def _subnets(self, plans: list[ZonePlan], kind: str) -> dict[str, pulumi.Output[str]]:
+    def _subnets(self, kind: str) -> dict[str, pulumi.Output[str]]:
         # The load balancer controller finds subnets by these tags (EKS user guide, "Network load balancing").
         role = "kubernetes.io/role/elb" if kind == "public" else "kubernetes.io/role/internal-elb"
         return {
@@ -86,7 +98,7 @@ class Network(pulumi.ComponentResource):
                 tags={"Name": f"{self._settings.prefix}-{kind}-{plan.zone}", role: "1"},
                 opts=self._child,
             ).id
-            for plan in plans
+            for plan in self._settings.subnets()
         }
 
     def _table(self, suffix: str) -> aws.ec2.RouteTable:
@@ -97,7 +109,8 @@ class Network(pulumi.ComponentResource):
             opts=self._child,
         )
 
-    def _public_routes(self) -> None:
+    def _public_routes(self, public: dict[str, pulumi.Output[str]]) -> aws.ec2.Route:
+        """The way to the internet, for public subnets alone."""
         name = self._name
         gateway = aws.ec2.InternetGateway(
             f"{name}-internet",
@@ -106,148 +119,59 @@ class Network(pulumi.ComponentResource):
             opts=self._child,
         )
         table = self._table("public")
-        self._internet_route = aws.ec2.Route(
+        route = aws.ec2.Route(
             f"{name}-public-internet",
             route_table_id=table.id,
             destination_cidr_block="0.0.0.0/0",
             gateway_id=gateway.id,
             opts=self._child,
         )
-        for zone, subnet in self.public_subnet_ids.items():
+        for zone, subnet in public.items():
             aws.ec2.RouteTableAssociation(
                 f"{name}-public-{zone}", route_table_id=table.id, subnet_id=subnet, opts=self._child
             )
+        return route
 
-    def _private_routes(self) -> list[pulumi.Output[str]]:
-        """One table a zone, so that a NAT gateway for each can be had without replacing anything."""
-        name = self._name
-        per_zone = self._settings.network.nat_per_zone
-        nats: dict[str, aws.ec2.NatGateway] = {}
-        tables = []
-        for zone, subnet in self.private_subnet_ids.items():
-            nat_zone = zone if per_zone else self._settings.network.zones[0]
-            if nat_zone not in nats:
-                nats[nat_zone] = self._nat(nat_zone)
-            table = self._table(f"private-{zone}")
-            aws.ec2.Route(
-                f"{name}-private-{zone}-nat",
-                route_table_id=table.id,
-                destination_cidr_block="0.0.0.0/0",
-                nat_gateway_id=nats[nat_zone].id,
-                opts=self._child,
-            )
-            aws.ec2.RouteTableAssociation(
-                f"{name}-private-{zone}", route_table_id=table.id, subnet_id=subnet, opts=self._child
-            )
-            tables.append(table.id)
-        return tables
+    def _nat_gateways(
+        self, net: CreatedNetwork, public: dict[str, pulumi.Output[str]], internet: aws.ec2.Route
+    ) -> dict[str, aws.ec2.NatGateway]:
+        """The NAT gateway that each zone uses: its own, the first zone's, or none."""
+        if net.nat == "none":
+            return {}
+        made = {
+            zone: self._nat(zone, public[zone], internet)
+            for zone in (net.zones if net.nat == "perZone" else net.zones[:1])
+        }
+        return {zone: made.get(zone, made[net.zones[0]]) for zone in net.zones}
 
-    def _nat(self, zone: str) -> aws.ec2.NatGateway:
+    def _nat(self, zone: str, subnet: pulumi.Output[str], internet: aws.ec2.Route) -> aws.ec2.NatGateway:
         tags = {"Name": f"{self._settings.prefix}-nat-{zone}"}
         address = aws.ec2.Eip(f"{self._name}-nat-{zone}", domain="vpc", tags=tags, opts=self._child)
         return aws.ec2.NatGateway(
             f"{self._name}-nat-{zone}",
             allocation_id=address.id,
-            subnet_id=self.public_subnet_ids[zone],
+            subnet_id=subnet,
             tags=tags,
             # A NAT gateway fails in a subnet that has no way to the internet yet.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[self._internet_route]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[internet]),
         )
 
-    def _endpoints(self, private_tables: list[pulumi.Output[str]]) -> None:
-        name, settings = self._name, self._settings
-        # For S3's traffic where no interface endpoint takes S3's name: it passes no NAT and costs nothing.
-        aws.ec2.VpcEndpoint(
-            f"{name}-s3-gateway",
-            vpc_id=self.vpc_id,
-            service_name=f"com.amazonaws.{settings.region}.s3",
-            vpc_endpoint_type="Gateway",
-            route_table_ids=private_tables,
-            tags={"Name": f"{settings.prefix}-s3-gateway"},
-            opts=self._child,
-        )
-        if not settings.network.interface_endpoints:
-            return
-        group = aws.ec2.SecurityGroup(
-            f"{name}-endpoints",
-            description="HTTPS from inside the VPC to the interface endpoints",
-            vpc_id=self.vpc_id,
-            tags={"Name": f"{settings.prefix}-endpoints"},
-            opts=self._child,
-        )
-        aws.vpc.SecurityGroupIngressRule(
-            f"{name}-endpoints-https",
-            security_group_id=group.id,
-            cidr_ipv4=str(settings.network.cidr),
-            ip_protocol="tcp",
-            from_port=443,
-            to_port=443,
-            description="HTTPS from the VPC",
-            opts=self._child,
-        )
-        for service in settings.network.interface_endpoints:
-            aws.ec2.VpcEndpoint(
-                f"{name}-{service.replace('.', '-')}",
-                vpc_id=self.vpc_id,
-                service_name=f"com.amazonaws.{settings.region}.{service}",
-                vpc_endpoint_type="Interface",
-                private_dns_enabled=True,
-                dns_options=S3_DNS if service == "s3" else None,
-                subnet_ids=list(self.private_subnet_ids.values()),
-                security_group_ids=[group.id],
-                tags={"Name": f"{settings.prefix}-{service}"},
-                opts=self._child,
+    def _private_routes(self, nats: dict[str, aws.ec2.NatGateway]) -> list[pulumi.Output[str]]:
+        """One table a zone, so that a NAT gateway for each can be had without replacing anything."""
+        name = self._name
+        tables = []
+        for zone, subnet in self.private_subnet_ids.items():
+            table = self._table(f"private-{zone}")
+            if zone in nats:
+                aws.ec2.Route(
+                    f"{name}-private-{zone}-nat",
+                    route_table_id=table.id,
+                    destination_cidr_block="0.0.0.0/0",
+                    nat_gateway_id=nats[zone].id,
+                    opts=self._child,
+                )
+            aws.ec2.RouteTableAssociation(
+                f"{name}-private-{zone}", route_table_id=table.id, subnet_id=subnet, opts=self._child
             )
-
-    def _flow_logs(self, logs_key_arn: pulumi.Input[str]) -> None:
-        name, settings = self._name, self._settings
-        group_name = flow_log_group(settings)
-        group = aws.cloudwatch.LogGroup(
-            f"{name}-flow-logs",
-            name=group_name,
-            retention_in_days=settings.network.flow_log_retention_days,
-            kms_key_id=logs_key_arn,
-            opts=self._child,
-        )
-        role = aws.iam.Role(
-            f"{name}-flow-logs",
-            name=f"{settings.prefix}-flow-logs",
-            assume_role_policy=names.policy_document(
-                {
-                    "Effect": "Allow",
-                    "Principal": {"Service": "vpc-flow-logs.amazonaws.com"},
-                    "Action": "sts:AssumeRole",
-                    "Condition": {"StringEquals": {"aws:SourceAccount": settings.account_id}},
-                }
-            ),
-            opts=self._child,
-        )
-        group_arn = names.arn("logs", settings.region, settings.account_id, f"log-group:{group_name}")
-        write = aws.iam.RolePolicy(
-            f"{name}-flow-logs",
-            name="write-flow-logs",
-            role=role.name,
-            policy=names.policy_document(
-                {
-                    "Effect": "Allow",
-                    "Action": [
-                        "logs:CreateLogStream",
-                        "logs:PutLogEvents",
-                        "logs:DescribeLogGroups",
-                        "logs:DescribeLogStreams",
-                    ],
-                    "Resource": [group_arn, f"{group_arn}:*"],
-                }
-            ),
-            opts=self._child,
-        )
-        aws.ec2.FlowLog(
-            f"{name}-flow-log",
-            vpc_id=self.vpc_id,
-            traffic_type="ALL",
-            log_destination_type="cloud-watch-logs",
-            log_destination=group.arn,
-            iam_role_arn=role.arn,
-            tags={"Name": settings.prefix},
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[write]),
-        )
+            tables.append(table.id)
+        return tables
