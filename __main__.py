@@ -7,13 +7,22 @@ from pathlib import Path
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
 
-from bastide.settings import Layer, SettingsError, decode, load_layers, refuse_unresolved, shared_layers
+from bastide.settings import (
+    Layer,
+    SettingsError,
+    decode,
+    load_layers,
+    refuse_unresolved,
+    shared_layers,
+    siblings,
+)
 from components.region import Region, RegionArgs
 
 try:
     own = Layer("the stack's file", decode({**get_config_env(), **CONFIG.get()}))
-    shared = shared_layers(Path(__file__).parent / "stacks", own.values.get("environment"))
-    settings = load_layers([*shared, own])
+    stacks = Path(__file__).parent / "stacks"
+    shared = shared_layers(stacks, own.values.get("environment"))
+    settings = load_layers([*shared, own], siblings(stacks, pulumi.get_stack()))
     refuse_unresolved(settings)
 except SettingsError as error:
     # A RunError is shown as its text alone: a traceback would bury the list.

@@ -34,11 +34,14 @@ _NAMESPACES: Final = {
     "system": "bastide-system",
     "serving": "bastide-serving",
     "gateway": "bastide-gateway",
+    "certificates": "bastide-certificates",
+    "pki": "bastide-pki",
 }
 
 
 def namespace(purpose: str) -> str:
-    """The namespace for `system` (node agents), `serving` (engines) or `gateway`; KeyError for any other."""
+    """The namespace for `system` (node agents), `serving` (engines), `gateway`, `certificates` (cert-manager) or `pki`
+    (the private CA's root); KeyError for any other."""
     return _NAMESPACES[purpose]
 
 
@@ -57,6 +60,43 @@ def model_bucket(name: str, environment: str, region: str, account_id: str) -> s
     """The model bucket's name; the account id makes it unique in the partition. At most 55 of S3's 63
     characters."""
     return f"{prefix(name, environment, region)}-models-{account_id}"
+
+
+def model_log_bucket(name: str, environment: str, region: str, account_id: str) -> str:
+    """Name of the bucket that takes the model bucket's access logs and inventories. At most 60 of S3's 63
+    characters."""
+    return f"{prefix(name, environment, region)}-models-logs-{account_id}"
+
+
+def state_bucket(installation: str, account_id: str) -> str:
+    """Name of the bucket of Pulumi state. `installation` is what `prefix` gives. It does not start with it, so
+    that rights over everything of the installation never reach its state. At most 54 of S3's 63 characters."""
+    return f"state-{installation}-{account_id}"
+
+
+def state_alias(installation: str) -> str:
+    """Alias of the key that encrypts an installation's Pulumi state and secrets."""
+    return f"alias/state-{installation}"
+
+
+def deploy_role(installation: str) -> str:
+    """Name of the role under which `pulumi up` runs; it is outside what that role may change."""
+    return f"deploy-{installation}"
+
+
+def break_glass_role(installation: str) -> str:
+    """Name of the emergency role. `installation` is what `prefix` gives."""
+    return f"{installation}-break-glass"
+
+
+def boundary_policy(installation: str) -> str:
+    """Name of the policy that bounds every role of the installation; outside what the deploy role may change."""
+    return f"boundary-{installation}"
+
+
+def policy_arn(account_id: str, policy: str) -> str:
+    """The ARN of an IAM policy of this account."""
+    return arn("iam", "", account_id, f"policy/{policy}")
 
 
 def model_prefix(name: str, version: str) -> str:
@@ -93,6 +133,12 @@ def labels(
 def arn(service: str, region: str, account_id: str, resource: str, partition: str = "aws") -> str:
     """An ARN; region and account are empty strings for services whose ARNs have none."""
     return f"arn:{partition}:{service}:{region}:{account_id}:{resource}"
+
+
+def of_principal(arn: str) -> str:
+    """A resource's name from a principal's ARN, so that it keeps its name when its place in a list changes:
+    `123456789012-role-admin`."""
+    return arn.split("::")[1].replace(":", "-").replace("/", "-")
 
 
 def role_arn(account_id: str, role: str) -> str:

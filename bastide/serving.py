@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from bastide import instances, names
+from bastide import names, pool_plan, priorities
 from bastide.settings import UNRESOLVED, EngineSettings, ImageSettings, ModelSettings, Settings
 
 PORT: Final = 8000
@@ -82,8 +82,7 @@ def vllm_flags(engine: EngineSettings, model: ModelSettings) -> list[str]:
 
 def pods_per_node(settings: Settings, engine: EngineSettings) -> int:
     """How many pods of this engine one node of its pool has GPUs for."""
-    node = instances.CATALOGUE[settings.pool(engine.pool).instance_type]
-    return max(1, node.gpus // engine.gpus)
+    return max(1, pool_plan.gpus_per_node(settings.pool(engine.pool)) // engine.gpus)
 
 
 def chart_values(settings: Settings, engine: EngineSettings, bucket: str, region: str) -> dict[str, Any]:
@@ -92,8 +91,9 @@ def chart_values(settings: Settings, engine: EngineSettings, bucket: str, region
     `bucket` and `region` are those of the model store."""
     model = settings.model(engine.model)
     pool = settings.pool(engine.pool)
-    node = instances.CATALOGUE[pool.instance_type]
-    part = NODE_SHARE * engine.gpus / node.gpus
+    node = pool_plan.kind_of(pool)
+    part = NODE_SHARE * engine.gpus / pool_plan.gpus_per_node(pool)
+    disk = pool_plan.node_disk_gib(pool) * DISK_SHARE
     return {
         "images": {
             "allowUnresolved": settings.sandbox,
@@ -114,9 +114,11 @@ def chart_values(settings: Settings, engine: EngineSettings, bucket: str, region
             "path": model_path(model),
             "region": region,
             "sha256": "" if model.sha256 == UNRESOLVED else model.sha256,
-            "volumeGib": max(1, int(pool.disk_gib * DISK_SHARE / pods_per_node(settings, engine))),
+            "volumeGib": max(1, int(disk / pods_per_node(settings, engine))),
         },
         "pool": engine.pool,
+        "tolerations": pool_plan.tolerations(pool),
+        "priorityClassName": priorities.of_lane(engine.lane).name,
         "resources": {
             "gpus": engine.gpus,
             "cpu": max(1, int(node.vcpus * part)),

@@ -8,22 +8,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
 import pulumi
 import pulumi_aws as aws
 
+from bastide.addon_versions import CONFIGURATION
 from bastide.settings import UNRESOLVED
-
-BEFORE_NODES = ("vpc-cni", "kube-proxy", "eks-pod-identity-agent")
-"""DaemonSets: without the CNI a node stays NotReady, without the agent the CNI has no credentials."""
-
-AFTER_NODES = ("coredns",)
-"""A Deployment: EKS calls it degraded, and the run fails, while no node takes its pods."""
-
-CONFIGURATION: Final[Mapping[str, Mapping[str, str]]] = {"vpc-cni": {"enableNetworkPolicy": "true"}}
-"""Configuration values by add-on. Without this one EKS accepts NetworkPolicies and enforces none (EKS user guide,
-"Restrict Pod network traffic with Kubernetes network policies")."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from bastide import names
-from bastide.settings import Settings
+from bastide.settings import CreatedCluster, Settings
 from components.key import Key, KeyArgs
 
 LOG_TYPES = ("api", "audit", "authenticator", "controllerManager", "scheduler")
@@ -25,9 +25,11 @@ def log_group(settings: Settings) -> str:
 
 @dataclass(frozen=True)
 class ClusterArgs:
-    """The stack's settings, the VPC with its private subnets by zone, and the key that encrypts logs."""
+    """The stack's settings, those of the cluster, the VPC with its private subnets by zone, and the key that
+    encrypts logs."""
 
     settings: Settings
+    cluster: CreatedCluster
     vpc_id: pulumi.Input[str]
     subnet_ids: Mapping[str, pulumi.Input[str]]
     logs_key_arn: pulumi.Input[str]
@@ -41,10 +43,12 @@ class Cluster(pulumi.ComponentResource):
     endpoint: pulumi.Output[str]
     certificate_authority: pulumi.Output[str]
     """PEM in base64."""
+    security_group_id: pulumi.Output[str]
+    """The group that EKS makes for the control plane and its nodes."""
 
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("bastide:cluster:Cluster", name, None, opts)
-        settings = args.settings
+        settings, wanted = args.settings, args.cluster
         child = pulumi.ResourceOptions(parent=self)
         secrets_key = Key(
             f"{name}-secrets",
@@ -72,7 +76,7 @@ class Cluster(pulumi.ComponentResource):
         logs = aws.cloudwatch.LogGroup(
             f"{name}-logs",
             name=log_group(settings),
-            retention_in_days=settings.cluster.log_retention_days,
+            retention_in_days=wanted.log_retention_days,
             kms_key_id=args.logs_key_arn,
             opts=child,
         )
@@ -94,20 +98,18 @@ class Cluster(pulumi.ComponentResource):
             description="HTTPS from the VPC",
             opts=child,
         )
-        public = settings.cluster.public_endpoint
+        public = wanted.public_endpoint
         cluster = aws.eks.Cluster(
             f"{name}-eks",
             name=settings.cluster_name,
-            version=settings.cluster.kubernetes_version,
+            version=wanted.kubernetes_version,
             role_arn=role.arn,
             vpc_config=aws.eks.ClusterVpcConfigArgs(
                 subnet_ids=list(args.subnet_ids.values()),
                 security_group_ids=[group.id],
                 endpoint_private_access=True,
                 endpoint_public_access=public,
-                public_access_cidrs=[str(each) for each in settings.cluster.public_endpoint_cidrs]
-                if public
-                else None,
+                public_access_cidrs=[str(each) for each in wanted.public_endpoint_cidrs] if public else None,
             ),
             access_config=aws.eks.ClusterAccessConfigArgs(
                 authentication_mode="API",
@@ -117,13 +119,16 @@ class Cluster(pulumi.ComponentResource):
             # The pinned add-ons take their place; unpinned copies would have to be overwritten first.
             bootstrap_self_managed_addons=False,
             kubernetes_network_config=aws.eks.ClusterKubernetesNetworkConfigArgs(
-                service_ipv4_cidr=str(settings.cluster.service_cidr)
+                service_ipv4_cidr=str(wanted.service_cidr)
             ),
             encryption_config=aws.eks.ClusterEncryptionConfigArgs(
                 provider=aws.eks.ClusterEncryptionConfigProviderArgs(key_arn=secrets_key.arn),
                 resources=["secrets"],
             ),
             enabled_cluster_log_types=list(LOG_TYPES),
+            upgrade_policy=aws.eks.ClusterUpgradePolicyArgs(support_type=str(wanted.upgrade_policy)),
+            # EKS itself refuses to delete it, whoever asks; Pulumi's `protect` holds back only Pulumi.
+            deletion_protection=settings.protection,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=settings.protection,
@@ -132,25 +137,28 @@ class Cluster(pulumi.ComponentResource):
                 depends_on=[attachment, logs, reach],
             ),
         )
-        self._admins(name, settings, cluster.name, child)
+        self._admins(name, wanted, cluster.name, child)
         self.cluster_name = cluster.name
         self.endpoint = cluster.endpoint
         # In a run with --target that leaves the cluster out before it exists, there is nothing to look into.
         self.certificate_authority = cluster.certificate_authority.apply(
             lambda authority: authority.data if authority else ""
         )
+        self.security_group_id = cluster.vpc_config.apply(
+            lambda config: (config.cluster_security_group_id if config else None) or ""
+        )
         self.register_outputs({"clusterName": self.cluster_name, "endpoint": self.endpoint})
 
     def _admins(
         self,
         name: str,
-        settings: Settings,
+        wanted: CreatedCluster,
         cluster_name: pulumi.Output[str],
         child: pulumi.ResourceOptions,
     ) -> None:
-        for principal in settings.cluster.admin_principals:
+        for principal in wanted.admin_principals:
             # The resource's name comes from the principal: its place in the list may change.
-            suffix = principal.split("::")[1].replace(":", "-").replace("/", "-")
+            suffix = names.of_principal(principal)
             entry = aws.eks.AccessEntry(
                 f"{name}-admin-{suffix}",
                 cluster_name=cluster_name,

@@ -1,4 +1,4 @@
-"""The kit's namespaces, each with a pod security level and closed to all traffic that no policy opens."""
+"""The kit's namespaces, each with a pod security level, closed to all traffic that no policy opens, and bounded."""
 
 from __future__ import annotations
 
@@ -8,14 +8,22 @@ from typing import Final
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from bastide import names
+from bastide import names, quotas
 from bastide.settings import Settings
 
 PRIVILEGED_REASON: Final = "device plugins register with kubelet by a folder of the node (hostPath)"
 """Why `bastide-system` is privileged: baseline already refuses hostPath volumes (Pod Security Standards)."""
 
 LEVELS: Final = {"system": "privileged", "serving": "restricted", "gateway": "restricted"}
-"""Pod security level of each namespace, by its purpose."""
+"""Pod security level of each namespace that every cluster has, by its purpose."""
+
+WITH_CERTIFICATES: Final = {"certificates": "restricted", "pki": "restricted"}
+"""Those that come with cert-manager."""
+
+
+def levels(settings: Settings) -> dict[str, str]:
+    """Pod security level of each namespace of a stack, by its purpose. Pure."""
+    return LEVELS | (WITH_CERTIFICATES if settings.certificates.internal else {})
 
 
 @dataclass(frozen=True)
@@ -30,9 +38,10 @@ class Namespaces(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: NamespacesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("bastide:kubernetes:Namespaces", name, None, opts)
-        for purpose, level in LEVELS.items():
+        found = levels(args.settings)
+        for purpose, level in found.items():
             self._namespace(name, args.settings, purpose, level)
-        self.register_outputs({"names": [names.namespace(purpose) for purpose in LEVELS]})
+        self.register_outputs({"names": [names.namespace(purpose) for purpose in found]})
 
     def _namespace(self, name: str, settings: Settings, purpose: str, level: str) -> None:
         labels = names.labels("bastide", settings.name, purpose)
@@ -47,17 +56,30 @@ class Namespaces(pulumi.ComponentResource):
             },
             opts=pulumi.ResourceOptions(parent=self),
         )
+        # By name and not by output, so that a first preview shows it; the order must then be said.
+        inside = pulumi.ResourceOptions(parent=self, depends_on=[namespace])
+
+        def called(what: str) -> dict[str, object]:
+            return {"name": what, "namespace": names.namespace(purpose), "labels": labels}
+
         # A policy that selects all pods and allows nothing: each chart opens what its own pods need.
         kubernetes.networking.v1.NetworkPolicy(
             f"{name}-{purpose}-default-deny",
-            metadata={
-                "name": "default-deny",
-                "namespace": names.namespace(purpose),
-                "labels": labels,
-            },
+            metadata=called("default-deny"),
             spec={"pod_selector": {}, "policy_types": ["Ingress", "Egress"]},
-            # By name and not by output, so that a first preview shows it; the order must then be said.
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[namespace]),
+            opts=inside,
+        )
+        kubernetes.core.v1.ResourceQuota(
+            f"{name}-{purpose}-quota",
+            metadata=called("bounds"),
+            spec={"hard": quotas.hard(settings, purpose)},
+            opts=inside,
+        )
+        kubernetes.core.v1.LimitRange(
+            f"{name}-{purpose}-limits",
+            metadata=called("container-defaults"),
+            spec={"limits": [{"type": "Container", **quotas.container_defaults(settings, purpose)}]},
+            opts=inside,
         )
 
 

@@ -18,6 +18,10 @@ _COMMANDS: Final = {
     "model": ("bastide.cli.model", "make, check and publish models"),
     "schema": ("bastide.cli.schema", "every setting of a stack file, for editors and to read"),
     "stack": ("bastide.cli.stack", "repair a stack whose run was killed"),
+    "bootstrap": ("bastide.cli.bootstrap", "what an account needs before the first `pulumi up`"),
+    "cost": ("bastide.cli.cost", "hours and dollars of a stack, before an `up`"),
+    "identity": ("bastide.cli.identity", "who can do what on which resource"),
+    "preflight": ("bastide.cli.preflight", "what a run needs, looked at before it"),
     "sandbox": ("sandbox.cli", "the local world: up, down, status, faults"),
 }
 """Command, module, and what it is for."""

@@ -5,20 +5,27 @@ Pulumi.
 """
 
 from bastide.settings.base import UNRESOLVED
-from bastide.settings.cluster import AddonVersions, ClusterSettings
+from bastide.settings.cluster import AddonVersions, AdoptedCluster, ClusterSettings, CreatedCluster
 from bastide.settings.errors import Problem, SettingsError
 from bastide.settings.images import ImageSettings, ImagesSettings
 from bastide.settings.load import decode, load_layers, load_stack_file, refuse_unresolved
-from bastide.settings.models import EngineSettings, ModelSettings, ModelStoreSettings
-from bastide.settings.network import NetworkSettings
+from bastide.settings.model_store import AdoptedModelStore, CreatedModelStore, ModelStoreSettings
+from bastide.settings.models import EngineSettings, ModelSettings
+from bastide.settings.network import AdoptedNetwork, CreatedNetwork, NetworkSettings
 from bastide.settings.pools import PoolSettings, SystemPoolSettings
 from bastide.settings.root import Environment, Settings
-from bastide.settings.stack_files import Layer, read_stack_file, shared_layers
+from bastide.settings.stack_files import Layer, read_stack_file, shared_layers, siblings
 
 __all__ = [
     "UNRESOLVED",
     "AddonVersions",
+    "AdoptedCluster",
+    "AdoptedModelStore",
+    "AdoptedNetwork",
     "ClusterSettings",
+    "CreatedCluster",
+    "CreatedModelStore",
+    "CreatedNetwork",
     "EngineSettings",
     "Environment",
     "ImageSettings",
@@ -38,4 +45,5 @@ __all__ = [
     "read_stack_file",
     "refuse_unresolved",
     "shared_layers",
+    "siblings",
 ]

@@ -19,7 +19,7 @@ from pydantic_core import ErrorDetails
 from bastide.settings.checks import problems_across
 from bastide.settings.errors import PROJECT, Problem, SettingsError, from_pydantic
 from bastide.settings.root import Settings
-from bastide.settings.stack_files import Layer, merged, origin, stack_layers
+from bastide.settings.stack_files import Layer, merged, origin, siblings, stack_layers
 from bastide.settings.variants import variant_of, variants
 
 
@@ -37,11 +37,17 @@ def load(raw: Mapping[str, Any]) -> Settings:
     return settings
 
 
-def load_layers(layers: Sequence[Layer]) -> Settings:
+def load_layers(layers: Sequence[Layer], others: Mapping[str, Mapping[str, Any]] | None = None) -> Settings:
     """Settings from a stack's layers, the most general first. A mistake that stands in a shared file is told with
-    that file's name. Raises SettingsError."""
+    that file's name. `others` has the raw settings of the stacks beside it, by name, whose networks it must not
+    overlap. Raises SettingsError."""
+    from bastide.network_overlaps import overlaps
+
     try:
-        return load(merged(layers))
+        settings = load(merged(layers))
+        problems = overlaps(settings, others or {})
+        if problems:
+            raise SettingsError(problems)
     except SettingsError as error:
         raise SettingsError(
             Problem(each.path, f"{each.message} (it stands in {file})")
@@ -49,11 +55,14 @@ def load_layers(layers: Sequence[Layer]) -> Settings:
             else each
             for each in error.problems
         ) from None
+    return settings
 
 
 def load_stack_file(path: Path) -> Settings:
-    """Settings of a stack, without Pulumi: its file over the shared ones beside it. Raises SettingsError."""
-    return load_layers(stack_layers(path))
+    """Settings of a stack, without Pulumi: its file over the shared ones beside it, held against the other stacks
+    there. Raises SettingsError."""
+    stack = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
+    return load_layers(stack_layers(path), siblings(path.parent, stack))
 
 
 def _echo(error: ErrorDetails) -> bool:
@@ -77,13 +86,18 @@ def refuse_unresolved(settings: Settings) -> None:
 
 
 def _how(path: str, settings: Settings) -> str:
-    if path.startswith("images."):
+    if "image" in path:
         return (
             "give the digest that the registry has for this tag (`docker buildx imagetools inspect "
             "REPOSITORY:TAG` prints it)"
         )
     if path.startswith("models["):
         return "give the digest of the model's files (`bastide model verify DIR` prints it)"
+    if path.endswith(".amiRelease"):
+        return (
+            'give the release (docs/gpu-pools.md, "AMI releases", has the command that prints the newest for each '
+            "operating system), or remove the line to take the newest"
+        )
     return (
         "give the version (`aws eks describe-addon-versions --addon-name NAME "
         f"--kubernetes-version {settings.cluster.kubernetes_version}` lists them)"

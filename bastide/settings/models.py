@@ -1,4 +1,4 @@
-"""Settings of models, of the store that holds them and of the engines that serve them."""
+"""Settings of models and of the engines that serve them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from bastide.names import MAX_ENGINE
+from bastide.priorities import Lane
 from bastide.settings.base import UNRESOLVED, Sha256, Strict, Version, label, matching
 
 ModelName = Annotated[
@@ -33,13 +34,6 @@ class ModelSettings(Strict):
     sha256: Sha256 = UNRESOLVED
     """SHA-256 of the version's SHA256SUMS, which `bastide model verify DIR` prints: the engine refuses any other
     content. `unresolved`, in a sandbox only, believes what the bucket has."""
-
-
-class ModelStoreSettings(Strict):
-    """The S3 bucket that holds models."""
-
-    abort_uploads_days: int = Field(7, ge=1, le=365)
-    """Days after which the parts of an upload that never ended are deleted."""
 
 
 class EngineSettings(Strict):
@@ -74,3 +68,7 @@ class EngineSettings(Strict):
 
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
     """Type of weights and activations; auto is what the model's own configuration says."""
+
+    lane: Lane = "serving"
+    """`serving` answers users; `batch` works where nobody waits: its pods are ended when an engine of the serving
+    lane needs their GPUs."""

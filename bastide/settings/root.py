@@ -9,12 +9,17 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from bastide import names, network_plan
+from bastide.settings.access import AccessSettings
 from bastide.settings.base import UNRESOLVED, Strict, label
+from bastide.settings.certificates import CertificatesSettings
 from bastide.settings.cloud import AwsCloud
-from bastide.settings.cluster import ClusterSettings
+from bastide.settings.cluster import AdoptedCluster, ClusterSettings
 from bastide.settings.images import ImagesSettings
-from bastide.settings.models import EngineSettings, ModelSettings, ModelStoreSettings
-from bastide.settings.network import NetworkSettings
+from bastide.settings.karpenter import KarpenterSettings
+from bastide.settings.model_store import AdoptedModelStore, CreatedModelStore, ModelStoreSettings
+from bastide.settings.models import EngineSettings, ModelSettings
+from bastide.settings.namespaces import NamespacesSettings
+from bastide.settings.network import AdoptedNetwork, NetworkSettings
 from bastide.settings.pools import PoolSettings, SystemPoolSettings
 
 
@@ -63,8 +68,20 @@ class Settings(Strict):
     system_pool: SystemPoolSettings = SystemPoolSettings()
     """Nodes for everything that is not an engine."""
 
-    model_store: ModelStoreSettings = ModelStoreSettings()
+    model_store: ModelStoreSettings = CreatedModelStore()
     """The model bucket."""
+
+    namespaces: NamespacesSettings = NamespacesSettings()
+    """Bounds and defaults of the kit's namespaces."""
+
+    certificates: CertificatesSettings = CertificatesSettings()
+    """Certificates inside the cluster and at the edge."""
+
+    access: AccessSettings = AccessSettings()
+    """Who may use the cluster by hand."""
+
+    karpenter: KarpenterSettings = KarpenterSettings()
+    """Karpenter, where a pool has `provisioner: karpenter`."""
 
     images: ImagesSettings = ImagesSettings()
     """Container images."""
@@ -117,12 +134,21 @@ class Settings(Strict):
     @property
     def cluster_name(self) -> str:
         """The EKS cluster's name."""
+        if isinstance(self.cluster, AdoptedCluster):
+            return self.cluster.name
         return names.cluster(self.name, self.environment, self.region)
 
     @property
     def model_bucket(self) -> str:
         """The model bucket's name."""
+        if isinstance(self.model_store, AdoptedModelStore):
+            return self.model_store.bucket
         return names.model_bucket(self.name, self.environment, self.region, self.account_id)
+
+    @property
+    def model_log_bucket(self) -> str:
+        """The name of the bucket of a created model bucket's logs."""
+        return names.model_log_bucket(self.name, self.environment, self.region, self.account_id)
 
     @property
     def all_tags(self) -> dict[str, str]:
@@ -135,8 +161,11 @@ class Settings(Strict):
         }
 
     def subnets(self) -> list[network_plan.ZonePlan]:
-        """The blocks of each zone's subnets."""
+        """The blocks of each zone's subnets; of an adopted network none, since they are not the kit's to
+        plan."""
         net = self.network
+        if isinstance(net, AdoptedNetwork):
+            return []
         return network_plan.plan(net.cidr, list(net.zones), net.private_prefix, net.public_prefix)
 
     def model(self, name: str) -> ModelSettings:
@@ -152,15 +181,30 @@ class Settings(Strict):
         images = [
             f"images.{info.alias}.digest"
             for field, info in ImagesSettings.model_fields.items()
-            if field != "efa_device_plugin"  # no pool has EFA interfaces yet, so it runs nowhere
+            # Without an EFA interface its plugin runs nowhere.
+            if (field != "efa_device_plugin" or any(pool.efa for pool in self.pools))
             and getattr(self.images, field).digest == UNRESOLVED
         ]
         addons = [
             f"cluster.addons.{info.alias}"
             for field, info in type(self.cluster.addons).model_fields.items()
-            if getattr(self.cluster.addons, field) == UNRESOLVED
+            if self.cluster.managed().get(field.replace("_", "-")) == UNRESOLVED
         ]
         models = [
             f"models[{index}].sha256" for index, model in enumerate(self.models) if model.sha256 == UNRESOLVED
         ]
-        return images + addons + models
+        releases = [
+            f"pools[{index}].amiRelease"
+            for index, pool in enumerate(self.pools)
+            if pool.ami_release == UNRESOLVED
+        ]
+        if self.system_pool.ami_release == UNRESOLVED:
+            releases.append("systemPool.amiRelease")
+        certificates = [
+            f"certificates.images.{name}.digest"
+            for name, image in self.certificates.image_settings().items()
+            if self.certificates.internal and image.digest == UNRESOLVED
+        ]
+        wanted = any(pool.provisioner == "karpenter" for pool in self.pools)
+        karpenter = ["karpenter.image.digest"] if wanted and self.karpenter.image.digest == UNRESOLVED else []
+        return images + addons + models + releases + certificates + karpenter

@@ -10,6 +10,7 @@ a stack file shows every pool and engine that it has. All files have the same fo
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -39,6 +40,18 @@ def stack_layers(path: Path) -> list[Layer]:
     """The shared layers beside a stack file, and its own at the end. Raises SettingsError."""
     own = read_layer(path)
     return [*shared_layers(path.parent, own.values.get("environment")), own]
+
+
+def siblings(folder: Path, stack: str) -> dict[str, dict[str, Any]]:
+    """Raw settings of the folder's other stacks, by name. A file that cannot be read is left out: it is reported
+    when that stack is run."""
+    found = {}
+    for path in sorted(folder.glob("Pulumi.*.yaml")):
+        name = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
+        if name != stack:
+            with suppress(SettingsError):
+                found[name] = read_stack_file(path)
+    return found
 
 
 def shared_layers(folder: Path, environment: object) -> list[Layer]:

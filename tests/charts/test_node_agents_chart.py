@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.charts.conftest import DIGEST, ROOT, changed, helm, render
 
 VALUES: dict[str, Any] = {
     "allowUnresolved": True,
+    "tolerations": [],
     "nvidia": {
         "image": {"repository": "nvcr.io/nvidia/k8s-device-plugin", "tag": "v0.18.2", "digest": "unresolved"},
         "pools": ["p5"],
+        "timeSlicing": [],
     },
     "efa": {
         "image": {
@@ -79,6 +82,80 @@ def test_an_image_with_a_digest_is_named_by_it() -> None:
     assert container["image"] == f"nvcr.io/nvidia/k8s-device-plugin:v0.18.2@{DIGEST}"
 
 
+SLICED = [{"replicas": 4, "pools": ["dev", "test"]}, {"replicas": 2, "pools": ["lab"]}]
+
+
+def test_pools_that_share_gpus_have_a_plugin_with_its_own_configuration() -> None:
+    rendered = render("node-agents", "node-agents", changed(VALUES, "nvidia.timeSlicing", SLICED))
+    assert rendered.status == 0, rendered.error
+    configurations = {
+        each["metadata"]["name"]: yaml.safe_load(each["data"]["config.yaml"])
+        for each in rendered.objects
+        if each["kind"] == "ConfigMap"
+    }
+    assert set(configurations) == {
+        "node-agents-nvidia-device-plugin-x4",
+        "node-agents-nvidia-device-plugin-x2",
+    }
+    assert configurations["node-agents-nvidia-device-plugin-x4"]["sharing"] == {
+        "timeSlicing": {
+            "renameByDefault": False,
+            "failRequestsGreaterThanOne": True,
+            "resources": [{"name": "nvidia.com/gpu", "replicas": 4}],
+        }
+    }
+    agents = {
+        each["metadata"]["name"]: each["spec"]["template"]["spec"]
+        for each in rendered.objects
+        if each["kind"] == "DaemonSet"
+    }
+    shared = agents["node-agents-nvidia-device-plugin-x4"]
+    (container,) = shared["containers"]
+    assert {"name": "CONFIG_FILE", "value": "/config/config.yaml"} in container["env"]
+    assert shared["volumes"][1]["configMap"]["name"] == "node-agents-nvidia-device-plugin-x4"
+    whole = agents["node-agents-nvidia-device-plugin"]
+    assert "CONFIG_FILE" not in [each["name"] for each in whole["containers"][0]["env"]]
+
+
+def test_no_two_of_nvidias_plugins_run_on_one_pool() -> None:
+    rendered = render("node-agents", "node-agents", changed(VALUES, "nvidia.timeSlicing", SLICED))
+    pools = [
+        pool
+        for pod in rendered.pods()
+        if "k8s-device-plugin:" in pod["containers"][0]["image"]
+        and "efa" not in pod["containers"][0]["image"]
+        for pool in pod["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][
+            "nodeSelectorTerms"
+        ][0]["matchExpressions"][0]["values"]
+    ]
+    assert sorted(pools) == ["dev", "lab", "p5", "test"]
+    selectors = [
+        each["spec"]["selector"]["matchLabels"]["app.kubernetes.io/name"]
+        for each in rendered.objects
+        if each["kind"] == "DaemonSet"
+    ]
+    assert len(selectors) == len(set(selectors)) == 4
+
+
+def test_a_changed_share_starts_the_plugin_anew() -> None:
+    def checksum(replicas: int) -> str:
+        values = changed(VALUES, "nvidia.timeSlicing", [{"replicas": replicas, "pools": ["dev"]}])
+        (found,) = [
+            each["spec"]["template"]["metadata"]["annotations"]["checksum/config"]
+            for each in render("node-agents", "node-agents", values).objects
+            if each["kind"] == "DaemonSet" and "annotations" in each["spec"]["template"]["metadata"]
+        ]
+        return str(found)
+
+    assert checksum(2) != checksum(3)
+
+
+def test_agents_tolerate_the_pools_own_taints_too() -> None:
+    taint = {"key": "example.com/team", "operator": "Equal", "value": "search", "effect": "NoExecute"}
+    for pod in daemon_sets(changed(VALUES, "tolerations", [taint])).values():
+        assert [each["key"] for each in pod["tolerations"]] == ["nvidia.com/gpu", "example.com/team"]
+
+
 @pytest.mark.parametrize("agent", ["nvidia", "efa"])
 def test_an_unresolved_image_is_refused_outside_a_sandbox(agent: str) -> None:
     other = {"nvidia": "efa", "efa": "nvidia"}[agent]
@@ -90,7 +167,15 @@ def test_an_unresolved_image_is_refused_outside_a_sandbox(agent: str) -> None:
 
 @pytest.mark.parametrize(
     ("path", "value"),
-    [("nvidia.pool", ["p5"]), ("nvidia.pools", ["P5"]), ("efa.image.digest", "latest"), ("dcgm", {})],
+    [
+        ("nvidia.pool", ["p5"]),
+        ("nvidia.pools", ["P5"]),
+        ("nvidia.timeSlicing", [{"replicas": 1, "pools": ["p5"]}]),
+        ("efa.timeSlicing", []),
+        ("tolerations", [{"key": "x", "operator": "Exists"}]),
+        ("efa.image.digest", "latest"),
+        ("dcgm", {}),
+    ],
 )
 def test_the_schema_refuses_by_name(path: str, value: Any) -> None:
     refused = render("node-agents", "node-agents", changed(VALUES, path, value))

@@ -203,3 +203,15 @@ def test_a_command_line_that_contradicts_the_values_is_refused_by_name(
     refused = render("vllm", "vllm-chat", changed(vllm_values, "engine.args", [*args, "safetensors"]))
     assert refused.status != 0
     assert f'engine.args has {flag} "{value}"' in refused.error
+
+
+@pytest.mark.parametrize("name", ["bastide-serving", "bastide-batch"])
+def test_a_pod_has_the_priority_of_its_lane(vllm_values: dict[str, Any], name: str) -> None:
+    (pod,) = render("vllm", "vllm-chat", changed(vllm_values, "priorityClassName", name)).pods()
+    assert pod["priorityClassName"] == name
+
+
+def test_a_priority_that_is_no_lanes_is_refused(vllm_values: dict[str, Any]) -> None:
+    refused = render("vllm", "vllm-chat", changed(vllm_values, "priorityClassName", "system-node-critical"))
+    assert refused.status != 0
+    assert "priorityClassName" in refused.error

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import date
+
 import pytest
 from component_recording import Recording, region_of, stack
 
@@ -14,3 +17,13 @@ def sandbox() -> Recording:
 @pytest.fixture(scope="session")
 def prod() -> Recording:
     return region_of(stack("prod-us-east-1"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_day() -> Iterator[None]:
+    """Kubernetes versions age: a day on which today's stack files are in standard support."""
+    from components import cluster_reading
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cluster_reading, "_today", lambda: date(2026, 10, 1))
+        yield

@@ -84,3 +84,12 @@ def test_every_control_plane_log_is_on_before_the_cluster_is_there(sandbox: Reco
 def test_addons_have_the_pinned_versions(sandbox: Recording) -> None:
     found = {each.inputs["addonName"]: each.inputs["addonVersion"] for each in sandbox.of(":Addon")}
     assert found == stack("sandbox").cluster.addons.named()
+
+
+def test_eks_itself_refuses_to_delete_a_protected_cluster_and_never_extends_support(
+    sandbox: Recording, prod: Recording
+) -> None:
+    for recording, protected in ((sandbox, False), (prod, True)):
+        inputs = recording.one("eks/cluster:Cluster").inputs
+        assert inputs["deletionProtection"] is protected
+        assert inputs["upgradePolicy"] == {"supportType": "STANDARD"}

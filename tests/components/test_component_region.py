@@ -75,7 +75,7 @@ def test_engines_come_after_namespaces_agents_models_and_their_identity(sandbox:
     for kind, name in [
         (":Namespaces", "bastide-namespaces"),
         (":NodeAgents", "bastide-node-agents"),
-        (":BucketPolicy", "bastide-models-tls-only"),
+        (":BucketPolicy", "bastide-models-policy"),
         (":PodIdentityAssociation", "bastide-engine-chat-association"),
     ]:
         assert sandbox.reaches(engine, named(sandbox, kind, name)), name
@@ -101,10 +101,10 @@ def test_what_must_survive_is_protected_in_production_only(sandbox: Recording, p
     protected = {each.type.split(":")[-1] for each in prod.found if each.protect}
     assert protected == {"Key", "Bucket", "Cluster"}
     assert {each.inputs["deletionWindowInDays"] for each in prod.of("kms/key:Key")} == {30}
-    assert prod.one("s3/bucket:Bucket").inputs["forceDestroy"] is False
+    assert [each.inputs["forceDestroy"] for each in prod.of("s3/bucket:Bucket")] == [False, False]
     assert not [each.name for each in sandbox.found if each.protect]
     assert {each.inputs["deletionWindowInDays"] for each in sandbox.of("kms/key:Key")} == {7}
-    assert sandbox.one("s3/bucket:Bucket").inputs["forceDestroy"] is True
+    assert [each.inputs["forceDestroy"] for each in sandbox.of("s3/bucket:Bucket")] == [True, True]
 
 
 def test_two_installations_in_one_account_share_no_aws_name(sandbox: Recording) -> None:

@@ -26,7 +26,7 @@ def test_role_names_fit_in_iams_64_characters(
     installation: tuple[str, Environment, str], engine: str, pool: str
 ) -> None:
     prefix = names.prefix(*installation)
-    for suffix in (f"engine-{engine}", f"pool-{pool}", "flow-logs", "vpc-cni", "cluster"):
+    for suffix in (f"engine-{engine}", f"pool-{pool}", f"pool-{pool}-od", "flow-logs", "vpc-cni", "cluster"):
         assert len(f"{prefix}-{suffix}") <= 64
 
 

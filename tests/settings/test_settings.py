@@ -186,7 +186,7 @@ MISTAKES: list[tuple[Callable[[Raw], object], str, str]] = [
     (
         lambda r: r["cluster"].update(kubernetesVersion="1.20"),
         "cluster.kubernetesVersion",
-        "'1.32' and newer",
+        "of which this kit knows EKS's support",
     ),
     (
         lambda r: r["cluster"].update(addons={"kubeProxy": "v1.33.5-eksbuild.2"}),
@@ -201,7 +201,7 @@ MISTAKES: list[tuple[Callable[[Raw], object], str, str]] = [
     (lambda r: r["systemPool"].update(instanceType="g6.xlarge"), "systemPool.instanceType", "not used"),
     (lambda r: r["systemPool"].update(maxSize=1), "systemPool.maxSize", "less than size 2"),
     (lambda r: r["pools"][0].update(instanceType="m7i.xlarge"), "pools[0].instanceType", "has no GPU"),
-    (lambda r: r["pools"][0].update(maxSize=1), "pools[0].maxSize", "less than size 2"),
+    (lambda r: r["pools"][0].update(maxSize=1), "pools[0].maxSize", "there is no setting of this name"),
     (lambda r: r["pools"][0].update(zones=["us-east-1d"]), "pools[0].zones[0]", "not a zone of the network"),
     (lambda r: r["pools"].append(r["pools"][0]), "pools[1].name", "name of pools[0] too"),
     (

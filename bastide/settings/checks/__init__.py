@@ -9,7 +9,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bastide.settings.checks import cluster, engines, network, pools, stack
+from bastide.settings.checks import (
+    access,
+    certificates,
+    cluster,
+    engines,
+    karpenter,
+    model_store,
+    namespaces,
+    network,
+    pools,
+    stack,
+)
 from bastide.settings.checks.common import usable
 from bastide.settings.errors import Problem
 
@@ -19,5 +30,16 @@ if TYPE_CHECKING:
 
 def problems_across(settings: Settings) -> list[Problem]:
     """Every problem that shows only when values are seen together."""
-    parts = (stack, network, cluster, pools, engines)
+    parts = (
+        stack,
+        network,
+        cluster,
+        access,
+        pools,
+        karpenter,
+        engines,
+        model_store,
+        namespaces,
+        certificates,
+    )
     return [problem for part in parts for check in part.CHECKS for problem in usable(check(settings))]

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Final
 
 from bastide.settings.base import UNRESOLVED
 from bastide.settings.checks.common import Check, retention
+from bastide.settings.cluster import AdoptedCluster, CreatedCluster
 from bastide.settings.errors import Problem
+from bastide.settings.network import AdoptedNetwork
 
 if TYPE_CHECKING:
     from bastide.settings.root import Settings
 
 
 def _admins(settings: Settings) -> Iterator[Problem]:
+    if isinstance(settings.cluster, AdoptedCluster):
+        return
     principals = settings.cluster.admin_principals
     for index, principal in enumerate(principals):
         if principal in principals[:index]:
@@ -24,10 +28,13 @@ def _admins(settings: Settings) -> Iterator[Problem]:
 
 
 def _cluster_log_retention(settings: Settings) -> Iterator[Problem]:
-    yield from retention("cluster.logRetentionDays", settings.cluster.log_retention_days)
+    if isinstance(settings.cluster, CreatedCluster):
+        yield from retention("cluster.logRetentionDays", settings.cluster.log_retention_days)
 
 
 def _kube_proxy(settings: Settings) -> Iterator[Problem]:
+    if isinstance(settings.cluster, AdoptedCluster) and "kube-proxy" not in settings.cluster.managed_addons:
+        return
     version, cluster = settings.cluster.addons.kube_proxy, settings.cluster.kubernetes_version
     if version != UNRESOLVED and not version.startswith(f"v{cluster}."):
         yield Problem(
@@ -39,6 +46,8 @@ def _kube_proxy(settings: Settings) -> Iterator[Problem]:
 
 
 def _public_endpoint(settings: Settings) -> Iterator[Problem]:
+    if isinstance(settings.cluster, AdoptedCluster):
+        return
     public, blocks = settings.cluster.public_endpoint, settings.cluster.public_endpoint_cidrs
     if public and not blocks:
         yield Problem(
@@ -63,4 +72,31 @@ def _public_endpoint(settings: Settings) -> Iterator[Problem]:
             )
 
 
-CHECKS: Final[tuple[Check, ...]] = (_admins, _cluster_log_retention, _public_endpoint, _kube_proxy)
+def _adopted_in_its_own_vpc(settings: Settings) -> Iterator[Problem]:
+    """An adopted cluster's nodes can only be in the cluster's VPC, so the network is adopted too."""
+    if isinstance(settings.cluster, AdoptedCluster) and not isinstance(settings.network, AdoptedNetwork):
+        yield Problem(
+            "cluster.kind",
+            "'adopt' is refused while network.kind is 'create'; a node group's subnets are in its cluster's VPC, "
+            "and the new VPC would be another one; adopt the cluster's VPC (network.kind: adopt), or create the "
+            "cluster",
+        )
+
+
+def _adopted_addons(settings: Settings) -> Iterator[Problem]:
+    if not isinstance(settings.cluster, AdoptedCluster):
+        return
+    managed = settings.cluster.managed_addons
+    for index, name in enumerate(managed):
+        if name in managed[:index]:
+            yield Problem(f"cluster.managedAddons[{index}]", f"{name!r} is there twice; remove one")
+
+
+CHECKS: Final[tuple[Check, ...]] = (
+    _admins,
+    _cluster_log_retention,
+    _public_endpoint,
+    _kube_proxy,
+    _adopted_in_its_own_vpc,
+    _adopted_addons,
+)

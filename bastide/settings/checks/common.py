@@ -11,11 +11,15 @@ from bastide.settings.base import UnusableError
 from bastide.settings.errors import Problem, choices
 
 if TYPE_CHECKING:
+    from bastide.settings.pools import PoolSettings
     from bastide.settings.root import Settings
 
 
 Check = Callable[["Settings"], Iterator[Problem]]
 """Problems of whole settings."""
+
+PoolCheck = Callable[["Settings", "PoolSettings", str], Iterator[Problem]]
+"""Problems of one pool, whose path is given."""
 
 RETENTION_DAYS: Final = (
     *(1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731),

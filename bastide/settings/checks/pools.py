@@ -1,4 +1,5 @@
-"""Checks of node pools."""
+"""Checks of node pools: names, types and zones. Those of capacity and of what nodes have are in files of
+their own."""
 
 from __future__ import annotations
 
@@ -7,8 +8,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from bastide import instances, names
-from bastide.settings.base import UnusableError
-from bastide.settings.checks.common import Check, duplicates, instance_type, max_size, usable
+from bastide.settings.base import UNRESOLVED, UnusableError
+from bastide.settings.checks import pool_capacity, pool_nodes
+from bastide.settings.checks.common import Check, PoolCheck, duplicates, instance_type, max_size, usable
 from bastide.settings.checks.network import zones
 from bastide.settings.errors import Problem, choices
 from bastide.settings.pools import PoolSettings
@@ -19,8 +21,17 @@ if TYPE_CHECKING:
 
 def _system_pool(settings: Settings) -> Iterator[Problem]:
     pool = settings.system_pool
-    yield from instance_type("systemPool.instanceType", pool.instance_type, instances.cpu_types(), "system")
+    path = "systemPool.instanceType"
+    yield from instance_type(path, pool.instance_type, instances.cpu_types(), "system")
+    if pool.instance_type in instances.cpu_types():
+        yield from pool_capacity.type_offered(settings, path, pool.instance_type, ())
     yield from max_size("systemPool", pool.size, pool.max_size)
+
+
+def _system_release(settings: Settings) -> Iterator[Problem]:
+    release = settings.system_pool.ami_release
+    if release not in (None, UNRESOLVED):
+        yield from pool_nodes.release_problems(settings, "systemPool.amiRelease", "al2023", str(release))
 
 
 def _unique_pools(settings: Settings) -> Iterator[Problem]:
@@ -39,10 +50,6 @@ def _pool_type(_: Settings, pool: PoolSettings, path: str) -> Iterator[Problem]:
     yield from instance_type(f"{path}.instanceType", pool.instance_type, instances.gpu_types(), "GPU")
 
 
-def _pool_size(_: Settings, pool: PoolSettings, path: str) -> Iterator[Problem]:
-    yield from max_size(path, pool.size, pool.max_size)
-
-
 def _pool_zones(settings: Settings, pool: PoolSettings, path: str) -> Iterator[Problem]:
     known = settings.network.zones
     if list(zones(settings)):
@@ -57,11 +64,20 @@ def _pool_zones(settings: Settings, pool: PoolSettings, path: str) -> Iterator[P
             )
 
 
+PER_POOL: Final[tuple[PoolCheck, ...]] = (
+    _pool_name,
+    _pool_type,
+    _pool_zones,
+    *pool_capacity.PER_POOL,
+    *pool_nodes.PER_POOL,
+)
+
+
 def _each_pool(settings: Settings) -> Iterator[Problem]:
     with suppress(UnusableError):
         for index, pool in enumerate(settings.pools):
-            for check in (_pool_name, _pool_type, _pool_size, _pool_zones):
+            for check in PER_POOL:
                 yield from usable(check(settings, pool, f"pools[{index}]"))
 
 
-CHECKS: Final[tuple[Check, ...]] = (_system_pool, _unique_pools, _each_pool)
+CHECKS: Final[tuple[Check, ...]] = (_system_pool, _system_release, _unique_pools, _each_pool)

@@ -1,0 +1,69 @@
+"""The boundary that `bastide bootstrap role` makes takes nothing from a role of the stack that it has by its own
+policies: those that components write, and AWS's that they attach (as moto keeps them)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from typing import Any
+
+import pytest
+from component_recording import Recording, region_of, stack
+from moto.iam.aws_managed_policies import aws_managed_policies_data
+
+from bastide.bootstrap.rights import bound
+from bastide.settings import Settings
+
+
+def _settings() -> Settings:
+    elastic = {
+        "name": "g6e",
+        "instanceType": "g6e.12xlarge",
+        "size": {"min": 0, "max": 2},
+        "provisioner": "karpenter",
+        "fallbackInstanceTypes": ["g6e.24xlarge"],
+    }
+    pools = [{"name": "p5", "instanceType": "p5.48xlarge", "size": 2}, elastic]
+    access = {
+        "breakGlass": {
+            "trusted": ["arn:aws:iam::123456789012:role/oncall"],
+            "notify": ["oncall@example.com"],
+        }
+    }
+    return stack("sandbox", pools=pools, access=access)
+
+
+@pytest.fixture(scope="module")
+def everything() -> Recording:
+    return region_of(_settings())
+
+
+def test_no_role_loses_a_right_by_the_bound(everything: Recording) -> None:
+    given = [
+        action for statement in json.loads(bound(_settings()))["Statement"] for action in statement["Action"]
+    ]
+    asked = set(_of_components(everything)) | set(_of_aws(everything))
+    assert len(asked) > 50
+    lost = sorted(
+        each for each in asked if not any(fnmatchcase(each.lower(), pattern.lower()) for pattern in given)
+    )
+    assert lost == []
+
+
+def _of_components(everything: Recording) -> Iterator[str]:
+    for each in everything.of("iam/rolePolicy:RolePolicy"):
+        yield from _actions(json.loads(each.inputs["policy"]))
+
+
+def _of_aws(everything: Recording) -> Iterator[str]:
+    known = json.loads(aws_managed_policies_data)
+    for each in everything.of("iam/rolePolicyAttachment:RolePolicyAttachment"):
+        yield from _actions(known[each.inputs["policyArn"].rpartition("/")[2]]["Document"])
+
+
+def _actions(document: Any) -> Iterator[str]:
+    for statement in document["Statement"]:
+        if statement["Effect"] == "Allow":
+            given = statement["Action"]
+            yield from [given] if isinstance(given, str) else given
