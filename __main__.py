@@ -7,6 +7,7 @@ from pathlib import Path
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
 
+from bastide.costs import estimate
 from bastide.settings import (
     Layer,
     SettingsError,
@@ -34,8 +35,12 @@ if settings.unresolved():
         + ", ".join(settings.unresolved())
     )
 
+cost = estimate(settings)
+pulumi.log.info(f"this region costs {cost.line()} (`bastide cost --stack {pulumi.get_stack()}` says of what)")
+
 region = Region(settings.name, RegionArgs(settings))
 pulumi.export("clusterName", region.cluster_name)
 pulumi.export("clusterEndpoint", region.cluster_endpoint)
 pulumi.export("modelBucket", region.model_bucket)
 pulumi.export("engineServices", region.engine_services)
+pulumi.export("cost", cost.line())

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from bastide.settings import load_stack_file
+from bastide.settings import Settings, SettingsError, load_stack_file
 from sandbox.environment import full_environment
 from sandbox.state import World, aws_client, home
 from sandbox.summary import print_summary
@@ -75,11 +75,16 @@ def _model() -> None:
     )  # fmt: skip
 
 
+def settings() -> Settings:
+    """The stack's settings. Raises SettingsError."""
+    return load_stack_file(ROOT / "stacks" / f"Pulumi.{STACK}.yaml")
+
+
 def _store_exists() -> bool:
     """Whether the stack's model bucket is there."""
-    settings = load_stack_file(ROOT / "stacks" / f"Pulumi.{STACK}.yaml")
-    buckets = aws_client("s3", settings.region, World.find().aws_endpoint).list_buckets()["Buckets"]
-    return settings.model_bucket in {bucket["Name"] for bucket in buckets}
+    wanted = settings()
+    buckets = aws_client("s3", wanted.region, World.find().aws_endpoint).list_buckets()["Buckets"]
+    return wanted.model_bucket in {bucket["Name"] for bucket in buckets}
 
 
 def _region() -> None:
@@ -88,6 +93,11 @@ def _region() -> None:
 
 def main() -> int:
     """Runs the steps; prints the minutes of each; returns the exit status."""
+    try:
+        settings()
+    except SettingsError as error:
+        print(f"make up: stacks/Pulumi.{STACK}.yaml: {error}", file=sys.stderr)
+        return 1
     steps: list[tuple[str, Callable[[], object]]] = [
         ("toolchain", lambda: paths(build=True)),
         ("world", _world),

@@ -95,7 +95,7 @@ def serve(port: int, settings: Settings) -> None:
 
     # The socket listens from here: whoever connects meanwhile waits in its queue.
     patches.apply(runtime.faults)
-    identity.create_operator()
+    identity.create_people()
     for name in WARM:
         moto.app_instances[name] = create_backend_app(name)
 

@@ -11,8 +11,14 @@ from sandbox.state import ACCESS_KEY_ID, ACCOUNT_ID, OPERATOR_ARN, SECRET_ACCESS
 PARTITION: Final = "aws"
 
 
-def create_operator() -> None:
-    """The user behind the sandbox's documented credentials, as if it had always been there."""
+PEOPLE: Final = ("sandbox-developer", "sandbox-on-call", "sandbox-security")
+"""Roles that anyone of the account may take, for access entries and break-glass: EKS takes no principal that does
+not exist."""
+
+
+def create_people() -> None:
+    """The user behind the sandbox's documented credentials, and the roles of people, as if they had always been
+    there."""
     from moto.iam.models import iam_backends
 
     iam = iam_backends[ACCOUNT_ID][PARTITION]
@@ -23,6 +29,26 @@ def create_operator() -> None:
     key = user.create_access_key(prefix="AKIA")
     key.access_key_id, key.secret_access_key = ACCESS_KEY_ID, SECRET_ACCESS_KEY
     iam.access_keys[ACCESS_KEY_ID] = key
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"AWS": f"arn:{PARTITION}:iam::{ACCOUNT_ID}:root"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+    for role in PEOPLE:
+        iam.create_role(
+            role_name=role,
+            assume_role_policy_document=json.dumps(trust),
+            path="/",
+            permissions_boundary=None,
+            description="Stands for a person of the account",
+            tags=[],
+            max_session_duration="3600",
+        )
 
 
 def caller_arn(access_key: str) -> str | None:

@@ -99,7 +99,7 @@ class Internal:
         with self.runtime.lock:
             self.store.clusters.clear()
             moto_api_backend.reset()
-            identity.create_operator()
+            identity.create_people()
             self.runtime.faults.replace({})
             self.runtime.journal.clear()
 
