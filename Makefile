@@ -36,7 +36,7 @@ $(STAMP): $(UV)
 	@$(UV) pip install --quiet --python $(PYTHON) --no-deps --editable .
 	@rm -f .venv/.bastide-* && touch $@
 
-$(SCHEMA): $(STAMP) $(wildcard bastide/settings/*.py bastide/settings/checks/*.py)
+$(SCHEMA): $(STAMP) $(wildcard bastide/settings/*.py bastide/settings/checks/*.py bastide/catalogues/*.py bastide/plans/*.py)
 	@mkdir -p build
 	@.venv/bin/bastide schema --reference > build/settings.md
 	@.venv/bin/bastide schema > $@.tmp && mv $@.tmp $@

@@ -7,7 +7,7 @@ from pathlib import Path
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
 
-from bastide.costs import estimate
+from bastide.plans.costs import estimate
 from bastide.settings import (
     Layer,
     SettingsError,

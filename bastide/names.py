@@ -26,8 +26,6 @@ ROLE_LABEL: Final = "bastide.dev/role"
 SYSTEM_POOL: Final = "system"
 """The system pool's name: no GPU pool may take it."""
 
-ROLE_GATEWAY: Final = "gateway"
-ROLE_ENGINE: Final = "engine"
 ROLE_MONITORING: Final = "monitoring"
 
 _NAMESPACES: Final = {
@@ -87,6 +85,11 @@ def deploy_role(installation: str) -> str:
 def break_glass_role(installation: str) -> str:
     """Name of the emergency role. `installation` is what `prefix` gives."""
     return f"{installation}-break-glass"
+
+
+def engine_role(installation: str, engine: str) -> str:
+    """Name of the IAM role of an engine's pods. `installation` is what `prefix` gives."""
+    return f"{installation}-engine-{engine}"
 
 
 def boundary_policy(installation: str) -> str:

@@ -13,7 +13,8 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
-from bastide import access_roles, names
+from bastide import names
+from bastide.plans import access_roles
 from bastide.settings import Settings
 
 

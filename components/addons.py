@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from bastide.addon_versions import CONFIGURATION
+from bastide.catalogues.addon_versions import CONFIGURATION
 from bastide.settings import UNRESOLVED
 
 

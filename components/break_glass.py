@@ -113,8 +113,8 @@ class BreakGlass(pulumi.ComponentResource):
 
     def _topic(self) -> tuple[aws.sns.Topic, list[pulumi.Resource]]:
         name, settings = self._name, self._args.settings
-        source = {"StringEquals": {"aws:SourceAccount": settings.account_id}}
-        senders = {"Service": ["cloudwatch.amazonaws.com", "events.amazonaws.com"]}
+        arn = names.arn("sns", settings.region, settings.account_id, f"{settings.prefix}-break-glass")
+        alarms = names.arn("cloudwatch", settings.region, settings.account_id, f"alarm:{settings.prefix}-*")
         key = Key(
             f"{name}-key",
             KeyArgs(
@@ -125,11 +125,12 @@ class BreakGlass(pulumi.ComponentResource):
                     {
                         "Sid": "AlarmSenders",
                         "Effect": "Allow",
-                        "Principal": senders,
-                        # What SNS needs of a publisher's key (SNS developer guide, "Key management").
+                        "Principal": {"Service": ["cloudwatch.amazonaws.com", "events.amazonaws.com"]},
+                        # What SNS needs of a publisher's key (SNS developer guide, "Key management"), for this topic
+                        # alone. No key of the sender: EventBridge sends none, and its alarm would be lost unseen.
                         "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
                         "Resource": "*",
-                        "Condition": source,
+                        "Condition": {"StringEquals": {"kms:EncryptionContext:aws:sns:topicArn": arn}},
                     }
                 ],
             ),
@@ -147,15 +148,25 @@ class BreakGlass(pulumi.ComponentResource):
             arn=topic.arn,
             policy=names.policy_document(
                 {
-                    "Sid": "AlarmSenders",
+                    "Sid": "Alarms",
                     "Effect": "Allow",
-                    "Principal": senders,
+                    "Principal": {"Service": "cloudwatch.amazonaws.com"},
                     "Action": "sns:Publish",
-                    "Resource": names.arn(
-                        "sns", settings.region, settings.account_id, f"{settings.prefix}-break-glass"
-                    ),
-                    "Condition": source,
-                }
+                    "Resource": arn,
+                    "Condition": {
+                        "ArnLike": {"aws:SourceArn": alarms},
+                        "StringEquals": {"aws:SourceAccount": settings.account_id},
+                    },
+                },
+                {
+                    "Sid": "Rules",
+                    "Effect": "Allow",
+                    "Principal": {"Service": "events.amazonaws.com"},
+                    "Action": "sns:Publish",
+                    # Without a condition on purpose: a topic's policy cannot have one for EventBridge, and with one
+                    # every message is dropped unseen (EventBridge user guide, "Amazon SNS permissions").
+                    "Resource": arn,
+                },
             ),
             opts=self._child,
         )

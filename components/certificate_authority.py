@@ -1,4 +1,4 @@
-"""The private CA: objects of `bastide.private_ca`, in an order in which nobody can use a root before it is guarded."""
+"""The private CA: objects of `bastide.plans.private_ca`, so ordered that nobody can use an unguarded root."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from bastide import private_ca
+from bastide.plans import private_ca
 from bastide.settings import Settings
 
 _ADMISSION: Final = {

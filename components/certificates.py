@@ -7,7 +7,8 @@ from typing import Final
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from bastide import names, private_ca
+from bastide import names
+from bastide.plans import cert_manager
 from bastide.settings import Settings
 from components.certificate_authority import CertificateAuthority
 
@@ -28,19 +29,19 @@ class Certificates(pulumi.ComponentResource):
                 "namespace": namespace,
                 "labels": names.labels("bastide", settings.name, "certificates"),
             },
-            spec=private_ca.startup_check_policy(settings),
+            spec=cert_manager.startup_check_policy(settings),
             opts=pulumi.ResourceOptions(parent=self),
         )
         release = kubernetes.helm.v3.Release(
             f"{name}-release",
-            name=private_ca.RELEASE,
+            name=cert_manager.RELEASE,
             namespace=namespace,
             chart="cert-manager",
             version=settings.certificates.chart_version,
             repository_opts=kubernetes.helm.v3.RepositoryOptsArgs(
                 repo=settings.certificates.chart_repository
             ),
-            values=private_ca.release_values(settings),
+            values=cert_manager.release_values(settings),
             timeout=settings.rollout_timeout_seconds,
             max_history=MAX_HISTORY,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[way]),
@@ -48,4 +49,4 @@ class Certificates(pulumi.ComponentResource):
         CertificateAuthority(
             f"{name}-ca", settings, pulumi.ResourceOptions(parent=self, depends_on=[release])
         )
-        self.register_outputs({"release": private_ca.RELEASE})
+        self.register_outputs({"release": cert_manager.RELEASE})

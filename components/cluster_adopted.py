@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from bastide.adopted_cluster import ClusterFacts
+from bastide.adopted.cluster import ClusterFacts
 
 
 @dataclass(frozen=True)

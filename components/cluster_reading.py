@@ -11,8 +11,10 @@ from datetime import date
 import pulumi
 import pulumi_aws as aws
 
-from bastide import eks_versions, names, upgrades
-from bastide.adopted_cluster import ClusterFacts, examine
+from bastide import names
+from bastide.adopted.cluster import ClusterFacts, examine
+from bastide.catalogues import eks_versions
+from bastide.plans import upgrades
 from bastide.settings import AdoptedCluster, CreatedCluster, Settings
 from bastide.settings.network import AdoptedNetwork
 

@@ -2,7 +2,7 @@
 
 The AMI brings NVIDIA's driver and container toolkit. GPUs appear as a resource when a device plugin runs:
 that of charts/node-agents on AL2023, its own on Bottlerocket. What the groups look like is decided in
-`bastide.pool_plan`."""
+`bastide.plans.pool_plan`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from datetime import UTC, datetime
 import pulumi
 import pulumi_aws as aws
 
-from bastide import gpu_matrix, names, pool_plan
+from bastide import names
+from bastide.catalogues import gpu_matrix
+from bastide.plans import pool_plan
 from bastide.settings import PoolSettings, Settings
 from bastide.settings.capacity import Block, Reservation
 from components.gpu_fabric import EfaGroup, EfaGroupArgs

@@ -10,8 +10,9 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
-from bastide import karpenter_plan as plan
 from bastide import names
+from bastide.plans import karpenter_plan as plan
+from bastide.plans import karpenter_policies
 from bastide.settings import Settings
 from components.identity import PodIdentity, PodIdentityArgs
 from components.node_group import NODE_POLICIES
@@ -46,7 +47,7 @@ class KarpenterAccess(pulumi.ComponentResource):
                 role_name=plan.name(settings),
                 namespace=plan.NAMESPACE,
                 service_account=plan.SERVICE_ACCOUNT,
-                policy=plan.controller_policy(settings),
+                policy=karpenter_policies.controller_policy(settings),
             ),
             opts=child,
         )
@@ -94,7 +95,10 @@ class KarpenterAccess(pulumi.ComponentResource):
             opts=child,
         )
         aws.sqs.QueuePolicy(
-            f"{name}-queue-policy", queue_url=queue.url, policy=plan.queue_policy(settings), opts=child
+            f"{name}-queue-policy",
+            queue_url=queue.url,
+            policy=karpenter_policies.queue_policy(settings),
+            opts=child,
         )
         for event, pattern in plan.EVENTS.items():
             rule = aws.cloudwatch.EventRule(

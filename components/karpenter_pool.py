@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from bastide import karpenter_plan as plan
-from bastide import names, pool_plan
+from bastide import names
+from bastide.plans import karpenter_nodes as plan
+from bastide.plans import pool_plan
 from bastide.settings import PoolSettings, Settings
 from components.gpu_pool import DISK_IOPS, DISK_THROUGHPUT_MIB
 

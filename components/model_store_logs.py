@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from bastide.model_store_policy import log_bucket_policy
+from bastide.plans.model_store_policy import log_bucket_policy
 from bastide.settings import CreatedModelStore, Settings
 from components.bucket import close_bucket, keep_versions
 

@@ -10,7 +10,7 @@ import json
 import pulumi
 import pulumi_aws as aws
 
-from bastide.adopted_store import BucketFacts, KeyFacts, examine
+from bastide.adopted.store import BucketFacts, KeyFacts, examine
 from bastide.settings import AdoptedModelStore, Settings
 from bastide.settings.errors import Problem
 

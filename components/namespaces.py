@@ -8,7 +8,8 @@ from typing import Final
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from bastide import names, quotas
+from bastide import names
+from bastide.plans import namespace_quotas
 from bastide.settings import Settings
 
 PRIVILEGED_REASON: Final = "device plugins register with kubelet by a folder of the node (hostPath)"
@@ -72,13 +73,15 @@ class Namespaces(pulumi.ComponentResource):
         kubernetes.core.v1.ResourceQuota(
             f"{name}-{purpose}-quota",
             metadata=called("bounds"),
-            spec={"hard": quotas.hard(settings, purpose)},
+            spec={"hard": namespace_quotas.hard(settings, purpose)},
             opts=inside,
         )
         kubernetes.core.v1.LimitRange(
             f"{name}-{purpose}-limits",
             metadata=called("container-defaults"),
-            spec={"limits": [{"type": "Container", **quotas.container_defaults(settings, purpose)}]},
+            spec={
+                "limits": [{"type": "Container", **namespace_quotas.container_defaults(settings, purpose)}]
+            },
             opts=inside,
         )
 

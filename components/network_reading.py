@@ -10,7 +10,7 @@ from functools import partial
 import pulumi
 import pulumi_aws as aws
 
-from bastide.adopted_network import (
+from bastide.adopted.network import (
     EndpointFacts,
     RouteFacts,
     SubnetFacts,

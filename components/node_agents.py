@@ -8,8 +8,9 @@ from typing import Any, Final
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from bastide import names, pool_plan
-from bastide.serving import image_values
+from bastide import names
+from bastide.plans import pool_plan
+from bastide.plans.serving import image_values
 from bastide.settings import Settings
 from bastide.settings.sharing import TimeSlicing
 from components.charts import with_digest

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from bastide import names, priorities
+from bastide import names
+from bastide.plans import priorities
 from bastide.settings import Settings
 
 
 class Priorities(pulumi.ComponentResource):
-    """The classes of `bastide.priorities`. None is the cluster's default: a pod without one stays between batch
+    """The classes of `bastide.plans.priorities`. None is the cluster's default: a pod without one stays between batch
     and serving."""
 
     def __init__(self, name: str, settings: Settings, opts: pulumi.ResourceOptions | None = None) -> None:

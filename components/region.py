@@ -12,9 +12,10 @@ from typing import Final
 
 import pulumi
 
-from bastide import karpenter_plan, names
-from bastide.addon_versions import AFTER_NODES, BEFORE_NODES
-from bastide.adopted_cluster import ClusterFacts
+from bastide import names
+from bastide.adopted.cluster import ClusterFacts
+from bastide.catalogues.addon_versions import AFTER_NODES, BEFORE_NODES
+from bastide.plans import karpenter_plan
 from bastide.settings import CreatedCluster, Settings
 from components.access import AccessEntries, AccessEntriesArgs, AccessRoles, AccessRolesArgs
 from components.addons import Addons, AddonsArgs
@@ -229,7 +230,7 @@ class Region(pulumi.ComponentResource):
                 PodIdentityArgs(
                     settings=settings,
                     cluster_name=cluster.cluster_name,
-                    role_name=f"{settings.prefix}-engine-{engine.name}",
+                    role_name=names.engine_role(settings.prefix, engine.name),
                     namespace=names.namespace("serving"),
                     service_account=names.service_account(engine.name),
                     policy=store.key_arn.apply(partial(model_reader_policy, settings, engine)),

@@ -1,4 +1,4 @@
-"""One engine: the Helm release of charts/vllm, with values made by `bastide.serving`."""
+"""One engine: the Helm release of charts/vllm, with values made by `bastide.plans.serving`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from bastide import names
-from bastide.serving import PORT, chart_values
+from bastide.plans.serving import PORT, chart_values
 from bastide.settings import EngineSettings, Settings
 from components.charts import with_digest
 

@@ -1,7 +1,7 @@
 """`bastide sandbox rehearse STACK`: the preview of a real stack, judged by the sandbox.
 
-The program, its stack files and its charts are the committed ones, in a copy: nothing of the working tree, of a
-Pulumi backend or of an account is read or written. Values that are still `unresolved` have a stand-in in the copy,
+The program, its stack files and its charts are those of the working tree, in a copy: nothing in the tree, in a
+Pulumi backend or in an account is changed. Values that are still `unresolved` have a stand-in in the copy,
 and are listed, for a real run refuses them.
 """
 
@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Final
 
@@ -89,14 +90,19 @@ def _copy(folder: Path, stack_file: Path, settings: Settings) -> None:
 
 def with_stand_ins(raw: dict[str, Any], settings: Settings) -> dict[str, Any]:
     """The raw settings with a stand-in for every value that is unresolved, given or by default."""
-    unresolved = settings.unresolved()
-    if any(path.startswith("images.") for path in unresolved):
-        # An image is given as a whole, and its default may not be in the file.
-        raw = {**raw, "images": settings.images.model_dump(mode="json", by_alias=True)}
-    for path in unresolved:
-        node: Any = raw
+    result = deepcopy(raw)
+    values = settings.model_dump(mode="json", by_alias=True)
+    for path in settings.unresolved():
+        node: Any = result
+        whole: Any = values
         *parts, last = [part for part in re.split(r"[.\[\]]+", path) if part]
         for part in parts:
-            node = node[int(part)] if isinstance(node, list) else node.setdefault(part, {})
+            if isinstance(node, list):
+                node, whole = node[int(part)], whole[int(part)]
+            else:
+                node, whole = node.setdefault(part, {}), whole[part]
+        if last == "digest":
+            # An image is given as a whole, and its default may not be in the file.
+            node.update({key: value for key, value in whole.items() if key not in node})
         node[last] = STAND_INS.get(last, ADDON_STAND_IN)
-    return raw
+    return result

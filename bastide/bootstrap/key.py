@@ -13,9 +13,7 @@ from botocore.exceptions import ClientError
 from bastide import names
 from bastide.bootstrap.account import Account, absent, clear
 from bastide.bootstrap.parts import Found, Part, missing, right, wrong
-
-PURPOSE_TAG: Final = "bastide:purpose"
-PURPOSE: Final = "pulumi-state"
+from bastide.bootstrap.rights.base import PURPOSE_TAG, STATE_PURPOSE
 
 SYMMETRIC: Final = "SYMMETRIC_DEFAULT"
 ENCRYPT: Final = "ENCRYPT_DECRYPT"
@@ -28,7 +26,7 @@ def state_tags(account: Account) -> dict[str, str]:
         **account.settings.all_tags,
         "bastide:managed-by": "bootstrap",
         "bastide:installation": account.settings.prefix,
-        PURPOSE_TAG: PURPOSE,
+        PURPOSE_TAG: STATE_PURPOSE,
     }
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from bastide.bootstrap.account import Account, absent, clear, code_of
-from bastide.service_quotas import Need, needs, on_demand_code
+from bastide.plans.service_quotas import Need, needs, on_demand_code
 
 _OPEN: Final = frozenset({"PENDING", "CASE_OPENED"})
 

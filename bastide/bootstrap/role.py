@@ -15,7 +15,7 @@ from bastide.bootstrap.errors import BootstrapError
 from bastide.bootstrap.key import state_tags
 from bastide.bootstrap.parts import Found, Line, Mode, Part, missing, right, settle, wrong
 from bastide.bootstrap.rights import bound, policies
-from bastide.bootstrap.trust import Trust
+from bastide.bootstrap.trust import Trust, too_wide
 
 SESSION_SECONDS: Final = 4 * 3600
 """Longest session. An `up` from nothing waits for a cluster, nodes and weights, and IAM's own default is 1 h; an
@@ -128,9 +128,8 @@ def _look_at_trust(account: Account, role: str, trust: Trust) -> Found:
     if trust.given:
         same = document == json.loads(trust.document())
         return right() if same else wrong("lets in others than named here")
-    text = json.dumps(document)
-    if '"*"' in text or ':root"' in text:
-        return wrong("lets in a whole account or anybody")
+    if others := too_wide(document):
+        return wrong(f"lets in {others}")
     return right(", ".join(sorted(_trusted(document))))
 
 

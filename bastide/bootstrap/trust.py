@@ -17,6 +17,33 @@ _PRINCIPAL: Final = re.compile(r"arn:aws:iam::\d{12}:(role|user)/[\w+=,.@/-]+", 
 _PROVIDER: Final = re.compile(r"arn:aws:iam::\d{12}:oidc-provider/(?P<host>[\w.-]+(/[\w./-]+)?)", re.ASCII)
 
 
+def too_wide(document: Any) -> str:
+    """Whom a trust policy lets in beyond named principals and whole subjects of a CI's tokens; '' for nobody."""
+    given = document["Statement"]
+    for statement in given if isinstance(given, list) else [given]:
+        if statement["Effect"] != "Allow":
+            continue
+        principals = statement.get("Principal", "*")
+        if not isinstance(principals, dict):
+            return "a whole account or anybody"
+        for kind, values in principals.items():
+            for value in values if isinstance(values, list) else [values]:
+                if kind == "AWS" and not _PRINCIPAL.fullmatch(value):
+                    return "a whole account or anybody"
+                if kind == "Service":
+                    return f"the service {value}"
+                saml = ":saml-provider/" in value
+                if kind == "Federated" and not saml and not _whole_subjects(statement):
+                    return f"every job of every customer of {value}, or a pattern of them"
+    return ""
+
+
+def _whole_subjects(statement: Any) -> bool:
+    """Whether subjects are named by equality; StringLike takes patterns, and *IfExists takes none at all."""
+    equal = statement.get("Condition", {}).get("StringEquals", {})
+    return any(key.lower().endswith(":sub") for key in equal)
+
+
 @dataclass(frozen=True)
 class Trust:
     """Principals by ARN, and subjects of an OIDC provider's tokens."""

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bastide.costs import Estimate, Item, estimate
-from bastide.prices import HOURS_A_MONTH
+from bastide.catalogues.prices import HOURS_A_MONTH
+from bastide.plans.costs import Estimate, Item, estimate
 from bastide.settings import SettingsError, load_stack_file
 
 

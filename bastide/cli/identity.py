@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bastide import identity_table
+from bastide.identity import table as identity_table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

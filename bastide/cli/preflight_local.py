@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Final
 
-from bastide import eks_versions
+from bastide.catalogues import eks_versions
 from bastide.cli.preflight_line import FAIL, NOTE, OK, Line
 from bastide.settings import CreatedCluster, Settings, SettingsError, refuse_unresolved
 

@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from bastide.stack_repair import Stack, repair
+from bastide.repair.stack import Stack, repair
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -41,7 +41,6 @@ _MAGIC: Final = (
 _SAFE_PART: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+@=-]*")
 """Parts of a file name that need no quoting in a shell, an S3 key or a checksum file."""
 
-_CHUNK: Final = 8 * 1024 * 1024
 _HEADER_LIMIT: Final = 100_000_000
 """The safetensors library's own limit of a header, in bytes."""
 

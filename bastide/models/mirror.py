@@ -21,7 +21,7 @@ from bastide import names
 from bastide.models.errors import ModelError
 from bastide.models.manifest import Manifest, checked
 from bastide.models.mirror_http import Fetcher
-from bastide.models.mirror_source import RemoteFile, RemoteModel, choose
+from bastide.models.mirror_source import Digest, RemoteFile, RemoteModel, choose
 from bastide.models.mirror_upload import LEAST_PART, Done, Target, transfer
 from bastide.models.publish import (
     MAX_PARTS,
@@ -156,7 +156,11 @@ def _first_bytes(file: RemoteFile, fetcher: Fetcher) -> bytes:
         return b"".join(fetcher.read(file.url, 0, min(end, file.size), file.name))
 
     if file.name in _WHOLE:
-        return read(file.size)
+        # Else a source could show one content to the judge and another, which it stated, to the bucket.
+        content, digest = read(file.size), Digest(file)
+        digest.update(content)
+        digest.check()
+        return content
     start = read(_MAGIC_BYTES)
     if file.name.endswith(".safetensors") and len(start) == _MAGIC_BYTES:
         (length,) = struct.unpack("<Q", start)

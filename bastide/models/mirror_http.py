@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from threading import local
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.auth import AuthBase
@@ -59,6 +59,24 @@ def check_url(url: str) -> str:
     return url
 
 
+class _Session(requests.Session):
+    """Follows redirects to HTTPS only: not down to plain HTTP, and from elsewhere not back to this machine."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Where an answer sends us, if it does and that is allowed. Raises ModelError."""
+        given = super().get_redirect_target(resp)
+        if given is None:
+            return None
+        here, there = urlsplit(resp.url), urlsplit(urljoin(resp.url, given))
+        among_us = here.hostname in _LOOPBACK and there.hostname in _LOOPBACK
+        if not among_us and (there.scheme != "https" or there.hostname in _LOOPBACK):
+            raise ModelError(
+                f"{here.hostname} sends us on to {there.scheme}://{there.hostname}: only https:// elsewhere is "
+                "followed, so that nobody in between sees or exchanges what is read"
+            )
+        return given
+
+
 @dataclass
 class Fetcher:
     """Asks a server, with a token if there is one. `pause` waits, in seconds."""
@@ -71,7 +89,7 @@ class Fetcher:
     def _session(self) -> requests.Session:
         """This thread's own: requests promises nothing of one that several use."""
         if not hasattr(self._own, "session"):
-            self._own.session = requests.Session()
+            self._own.session = _Session()
         session: requests.Session = self._own.session
         return session
 

@@ -65,8 +65,6 @@ def label(longest: int) -> AfterValidator:
     )
 
 
-DnsLabel = Annotated[str, label(63)]
-
 AccountId = Annotated[
     str,
     matching(

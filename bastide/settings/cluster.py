@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, Tag
 
-from bastide import addon_versions, eks_versions
+from bastide.catalogues import addon_versions, eks_versions
 from bastide.settings.base import UNRESOLVED, Cidr, PrincipalArn, Strict, matching
 from bastide.settings.errors import choices
 from bastide.settings.variants import by_kind
@@ -19,7 +19,7 @@ def _kubernetes_version(value: str) -> str:
         raise ValueError(
             f"is not a Kubernetes minor version of which this kit knows EKS's support, in quotes"
             f"{choices(value, eks_versions.versions())}; an older one is out of support; a newer one is added to "
-            "bastide/eks_versions.py with its dates"
+            "bastide/catalogues/eks_versions.py with its dates"
         )
     return value
 

@@ -41,7 +41,7 @@ def load_layers(layers: Sequence[Layer], others: Mapping[str, Mapping[str, Any]]
     """Settings from a stack's layers, the most general first. A mistake that stands in a shared file is told with
     that file's name. `others` has the raw settings of the stacks beside it, by name, whose networks it must not
     overlap. Raises SettingsError."""
-    from bastide.network_overlaps import overlaps
+    from bastide.settings.network_overlaps import overlaps
 
     try:
         settings = load(merged(layers))

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from bastide.names import MAX_ENGINE
-from bastide.priorities import Lane
+from bastide.plans.priorities import Lane
 from bastide.settings.base import UNRESOLVED, Sha256, Strict, Version, label, matching
 
 ModelName = Annotated[

@@ -7,8 +7,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, Tag
 
-from bastide.endpoints import DEFAULT_SERVICES
-from bastide.network_plan import MAX_SUBNET_PREFIX, MIN_SUBNET_PREFIX
+from bastide.plans.endpoints import DEFAULT_SERVICES
+from bastide.plans.network_plan import MAX_SUBNET_PREFIX, MIN_SUBNET_PREFIX
 from bastide.settings.base import Cidr, Strict, matching
 from bastide.settings.variants import by_kind
 

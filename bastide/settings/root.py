@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from bastide import names, network_plan
+from bastide import names
+from bastide.plans import network_plan
 from bastide.settings.access import AccessSettings
 from bastide.settings.base import UNRESOLVED, Strict, label
 from bastide.settings.certificates import CertificatesSettings

@@ -36,7 +36,7 @@ class Mig(Strict):
     """Hardware partitions."""
 
     profile: str
-    """Profile of every part, such as 1g.10gb; bastide/mig.py lists those of each GPU."""
+    """Profile of every part, such as 1g.10gb; bastide/catalogues/mig.py lists those of each GPU."""
 
 
 Sharing = Annotated[

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from xml.sax.saxutils import escape
 
-from bastide.iam_policies import Statement, statements
+from bastide.identity.policies import Statement, statements
 
 Context = Mapping[str, Sequence[str]]
 

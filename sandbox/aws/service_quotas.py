@@ -10,7 +10,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any, Final
 
-# (service, code): (name, default of a new account). Source: bastide/service_quotas.py, which a test compares.
+# (service, code): (name, default of a new account). Source: bastide/plans/service_quotas.py, which a test compares.
 DEFAULTS: Final[dict[tuple[str, str], tuple[str, float]]] = {
     ("ec2", "L-417A185B"): ("Running On-Demand P instances", 0),
     ("ec2", "L-DB2E81BA"): ("Running On-Demand G and VT instances", 0),

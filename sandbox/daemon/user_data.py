@@ -12,8 +12,8 @@ import tomllib
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bastide import mig
-from bastide.instances import CATALOGUE
+from bastide.catalogues import mig
+from bastide.catalogues.instances import CATALOGUE
 
 _RAID0: Final = re.compile(r"strategy:\s*[\"']?RAID0")
 

@@ -12,7 +12,7 @@ from bastide.bootstrap.parts import Mode, Outcome
 from bastide.bootstrap.quotas import Answer, Room, ask, look
 from bastide.bootstrap.zone import bootstrap_zone, check_domain, name_servers
 from bastide.cli import main
-from bastide.service_quotas import QUOTAS, needs
+from bastide.plans.service_quotas import QUOTAS, needs
 from bastide.settings import Settings
 from sandbox.aws.client import Aws
 from sandbox.aws.service_quotas import DEFAULTS
@@ -60,6 +60,23 @@ def test_surge_nodes_count_where_the_new_one_comes_first(varied: Callable[..., S
     plain = of_pools(varied, pool("g6", "g6.xlarge", 2))
     surging = of_pools(varied, pool("g6", "g6.xlarge", 2, updateStrategy="default"))
     assert surging[G] - plain[G] == 2 * 3 * 4
+
+
+def test_karpenter_may_take_the_largest_type_and_fall_back_to_on_demand(
+    varied: Callable[..., Settings],
+) -> None:
+    found = of_pools(
+        varied,
+        pool(
+            "elastic",
+            "g6.12xlarge",
+            {"min": 0, "max": 4},
+            provisioner="karpenter",
+            fallbackInstanceTypes=["g6.24xlarge"],
+            capacity={"kind": "spot"},
+        ),
+    )
+    assert found[G_SPOT] == found[G] == 4 * 96
 
 
 def test_a_capacity_block_needs_no_quota(varied: Callable[..., Settings]) -> None:

@@ -96,10 +96,28 @@ def test_what_somebody_attached_besides_is_said_and_left(account: Account) -> No
     assert "AdministratorAccess" in {each["PolicyName"] for each in attached}
 
 
-@pytest.mark.parametrize("principal", ["*", "arn:aws:iam::123456789012:root"])
-def test_a_trust_that_lets_in_a_whole_account_fails_the_check(account: Account, principal: str) -> None:
+SUBJECT = "token.actions.githubusercontent.com:sub"
+AUDIENCE = {"token.actions.githubusercontent.com:aud": "sts.amazonaws.com"}
+
+
+@pytest.mark.parametrize(
+    ("principal", "condition"),
+    [
+        ({"AWS": "*"}, {}),
+        ({"AWS": "arn:aws:iam::123456789012:root"}, {}),
+        ({"AWS": "123456789012"}, {}),
+        ({"Service": "ec2.amazonaws.com"}, {}),
+        ({"Federated": PROVIDER}, {}),
+        ({"Federated": PROVIDER}, {"StringEquals": AUDIENCE}),
+        ({"Federated": PROVIDER}, {"StringEquals": AUDIENCE, "StringLike": {SUBJECT: "repo:acme/*"}}),
+    ],
+)
+def test_a_trust_that_lets_in_more_than_is_named_fails_the_check(
+    account: Account, principal: dict[str, str], condition: dict[str, Any]
+) -> None:
     run(account)
-    statement = {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": "sts:AssumeRole"}
+    statement: dict[str, Any] = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    statement |= {"Condition": condition} if condition else {}
     account.client("iam").update_assume_role_policy(
         RoleName=ROLE, PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]})
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
 from component_recording import Recording, region_of, stack
 
-from bastide import access_roles
+from bastide.plans import access_roles
 from bastide.settings import SettingsError
 
 ACCOUNT = "arn:aws:iam::123456789012"
@@ -142,6 +143,22 @@ def test_its_use_and_its_taking_each_raise_an_alarm(access: Recording) -> None:
         "roleArn": [f"{ACCOUNT}:role/bastide-sandbox-us-east-1-break-glass"]
     }
     assert {each.inputs["protocol"] for each in access.of(":TopicSubscription")} == {"email", "https"}
+
+
+def test_the_alarm_gets_through_to_the_topic_and_its_key(access: Recording) -> None:
+    """EventBridge gives SNS and KMS no key of the sender: a condition on one would drop its message unseen."""
+    topic = "arn:aws:sns:us-east-1:123456789012:bastide-sandbox-us-east-1-break-glass"
+    alarms, rules = json.loads(access.one(":TopicPolicy").inputs["policy"])["Statement"]
+    assert rules["Principal"] == {"Service": "events.amazonaws.com"}
+    assert (rules["Resource"], "Condition" in rules) == (topic, False)
+    assert alarms["Principal"] == {"Service": "cloudwatch.amazonaws.com"}
+    assert alarms["Condition"]["StringEquals"] == {"aws:SourceAccount": "123456789012"}
+    pattern = alarms["Condition"]["ArnLike"]["aws:SourceArn"]
+    alarm = access.one(":MetricAlarm").inputs["name"]
+    assert fnmatchcase(f"arn:aws:cloudwatch:us-east-1:123456789012:alarm:{alarm}", pattern)
+    (key,) = [each for each in access.of("kms/key:Key") if "break-glass" in each.name]
+    senders = json.loads(key.inputs["policy"])["Statement"][1]
+    assert senders["Condition"] == {"StringEquals": {"kms:EncryptionContext:aws:sns:topicArn": topic}}
 
 
 def test_nobody_can_take_the_role_before_somebody_would_hear_of_it(access: Recording) -> None:

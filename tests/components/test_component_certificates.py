@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from component_recording import Recording, Registered, record, region_of, stack
 
-from bastide import private_ca
+from bastide.plans import cert_manager, private_ca
 from components.certificate_edge import EdgeCertificate, proven_names
 from components.providers import aws_provider
 
@@ -54,7 +54,7 @@ def test_a_resolved_digest_reaches_the_chart_and_an_unresolved_one_is_told() -> 
     digest = "sha256:" + "ab" * 32
     image = {"repository": "quay.io/jetstack/cert-manager-webhook", "tag": "v1.21.2", "digest": digest}
     settings = stack("sandbox", certificates={"internal": True, "images": {"webhook": image}})
-    assert private_ca.release_values(settings)["webhook"]["image"]["digest"] == digest
+    assert cert_manager.release_values(settings)["webhook"]["image"]["digest"] == digest
     told = [path for path in settings.unresolved() if path.startswith("certificates.")]
     assert told == [
         "certificates.images.controller.digest",
@@ -76,6 +76,7 @@ def test_the_root_is_renewed_with_its_key_and_what_it_signs_with_new_ones(inside
             f"{namespace}.svc",
             f"{namespace}.svc.cluster.local",
         ]
+        assert spec["nameConstraints"]["excluded"] == {"ipRanges": ["0.0.0.0/0", "::/0"]}
         issuer = custom(inside, "Issuer", "bastide", namespace).inputs["spec"]
         assert issuer == {"ca": {"secretName": "authority"}}
 

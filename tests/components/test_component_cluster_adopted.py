@@ -231,10 +231,10 @@ def test_beyond_standard_support_a_real_stack_is_refused_and_a_sandbox_warned(
 
     from components import cluster_reading
 
-    monkeypatch.setattr(cluster_reading, "_today", lambda: date(2026, 12, 2))
+    monkeypatch.setattr(cluster_reading, "_today", lambda: date(2027, 3, 27))
     said: list[str] = []
     monkeypatch.setattr(pulumi.log, "warn", said.append)
     text, _ = refused(stack("prod-us-east-1"), {})
-    assert "out of standard support since 2026-12-02" in text
+    assert "Kubernetes 1.35 is out of standard support since 2027-03-27" in text
     region_of(stack("sandbox"))
     assert any("refused outside a sandbox" in line for line in said)

@@ -60,6 +60,7 @@ def test_models_are_read_by_engines_and_publishers_and_written_by_publishers_alo
     policy = statements(both(sandbox, ":BucketPolicy")[0])
     assert set(policy) == {
         *("DenyPlainHttp", "DenyReadsByOthers", "DenyWritesByOthers", "DenyOtherEncryption"),
+        "DenyCustomerKeys",
     }
     reads, writes = policy["DenyReadsByOthers"], policy["DenyWritesByOthers"]
     assert reads["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": [ENGINE, OPERATOR]}}
@@ -79,20 +80,23 @@ def test_no_statement_can_lock_the_administrators_out(sandbox: Recording) -> Non
         actions = statement["Action"]
         for action in [actions] if isinstance(actions, str) else actions:
             assert "Bucket" not in action
-            assert any(each in action for each in ("Object", "Upload", "Retention")), action
+            assert any(each in action for each in ("Object", "Upload", "Retention", "Replicate")), action
 
 
 @pytest.mark.parametrize(
     ("principal", "encryption", "action", "said"),
     [
         (OPERATOR, None, "s3:PutObject", "neutral"),
-        (OPERATOR, "aws:kms", "s3:PutObject", "neutral"),
+        # `aws:kms` without a key is not the bucket's key but AWS's own.
+        (OPERATOR, "aws:kms", "s3:PutObject", "denied"),
         (OPERATOR, "AES256", "s3:PutObject", "denied"),
         (ENGINE, None, "s3:GetObject", "neutral"),
         (ENGINE, None, "s3:PutObject", "denied"),
         (ENGINE, None, "s3:DeleteObjectVersion", "denied"),
         (OPERATOR + "2", None, "s3:GetObject", "denied"),
         (None, None, "s3:GetObject", "denied"),
+        (OPERATOR + "2", None, "s3:ReplicateObject", "denied"),
+        (OPERATOR + "2", None, "s3:GetObjectVersionForReplication", "denied"),
         (OPERATOR + "2", None, "s3:PutBucketPolicy", "neutral"),
     ],
 )
@@ -113,6 +117,15 @@ def test_who_may_do_what_as_iam_reads_the_policy(
         verdict(policy.inputs["policy"], action, resource, {**context, "aws:SecureTransport": "false"})
         == "denied"
     )
+
+
+def test_nobody_uploads_with_a_key_that_engines_have_not(sandbox: Recording) -> None:
+    policy = both(sandbox, ":BucketPolicy")[0]
+    key = f"arn:aws:s3:::{policy.inputs['bucket']}/models/tiny-qwen2/1.0.0/config.json"
+    plain = {"aws:SecureTransport": "true", "aws:PrincipalArn": OPERATOR}
+    customers = {**plain, "s3:x-amz-server-side-encryption-customer-algorithm": "AES256"}
+    assert verdict(policy.inputs["policy"], "s3:PutObject", key, plain) == "neutral"
+    assert verdict(policy.inputs["policy"], "s3:PutObject", key, customers) == "denied"
 
 
 def test_who_publishes_and_reads_can_be_named() -> None:
@@ -163,8 +176,8 @@ def test_requests_and_objects_are_written_down_in_the_bucket_of_logs(sandbox: Re
         assert sandbox.reaches(each, logs), f"{each.name} does not wait for the log bucket's policy"
 
 
-def test_a_lock_is_off_by_default_and_a_resource_of_its_own_by_setting(prod: Recording) -> None:
-    assert not prod.of(":BucketObjectLockConfiguration")
+def test_a_lock_is_off_by_default_and_a_resource_of_its_own_by_setting(sandbox: Recording) -> None:
+    assert not sandbox.of(":BucketObjectLockConfiguration")
     locked = region_of(stack("prod-us-east-1", modelStore={"objectLock": {"mode": "compliance", "days": 30}}))
     lock = locked.one(":BucketObjectLockConfiguration")
     assert lock.inputs["rule"] == {"defaultRetention": {"mode": "COMPLIANCE", "days": 30}}

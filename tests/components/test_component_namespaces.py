@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from component_recording import Recording, region_of, stack
 
-from bastide import priorities
+from bastide.plans import priorities
 
 
 def by_namespace(recording: Recording, kind: str) -> dict[str, dict[str, object]]:

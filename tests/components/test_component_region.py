@@ -99,7 +99,7 @@ def test_nodes_come_after_every_route_and_endpoint(sandbox: Recording) -> None:
 
 def test_what_must_survive_is_protected_in_production_only(sandbox: Recording, prod: Recording) -> None:
     protected = {each.type.split(":")[-1] for each in prod.found if each.protect}
-    assert protected == {"Key", "Bucket", "Cluster"}
+    assert protected == {"Key", "Bucket", "BucketObjectLockConfiguration", "Cluster"}
     assert {each.inputs["deletionWindowInDays"] for each in prod.of("kms/key:Key")} == {30}
     assert [each.inputs["forceDestroy"] for each in prod.of("s3/bucket:Bucket")] == [False, False]
     assert not [each.name for each in sandbox.found if each.protect]

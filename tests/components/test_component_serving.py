@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from component_recording import Recording, Registered, stack
 
-from bastide.serving import chart_values
+from bastide.plans.serving import chart_values
 from components.charts import with_digest
 from components.node_agents import CHART as AGENTS_CHART
 from components.node_agents import chart_values as agent_values

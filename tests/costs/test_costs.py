@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from bastide import costs, instances, prices
+from bastide.catalogues import instances, prices
 from bastide.cli import main
-from bastide.costs import Estimate, estimate
+from bastide.plans import costs
+from bastide.plans.costs import Estimate, estimate
 from bastide.settings import Settings, read_stack_file
 
 ROOT = Path(__file__).parents[2]

@@ -69,11 +69,12 @@ class Stack:
 
     sandbox: Sandbox
     file: Path
+    name: str = "sandbox"
 
     @property
     def base(self) -> dict[str, Any]:
         """The committed stack file."""
-        loaded: dict[str, Any] = yaml.safe_load((ROOT / "stacks/Pulumi.sandbox.yaml").read_text())
+        loaded: dict[str, Any] = yaml.safe_load((ROOT / "stacks" / f"Pulumi.{self.name}.yaml").read_text())
         return loaded
 
     def configure(self, change: Callable[[dict[str, Any]], None] = lambda config: None) -> None:
@@ -84,7 +85,7 @@ class Stack:
 
     def command(self, *args: str) -> list[str]:
         """A pulumi command line on this stack and file."""
-        return ["pulumi", *args, "--stack", "sandbox", "--config-file", str(self.file), "--non-interactive"]
+        return ["pulumi", *args, "--stack", self.name, "--config-file", str(self.file), "--non-interactive"]
 
     def pulumi(self, *args: str, timeout: float = 600) -> Run:
         """Runs one."""
@@ -110,7 +111,7 @@ class Stack:
 
     def state(self) -> list[dict[str, Any]]:
         """The resources in the stack's state."""
-        found = self.sandbox.run("pulumi", "stack", "export", "--stack", "sandbox")
+        found = self.sandbox.run("pulumi", "stack", "export", "--stack", self.name)
         resources: list[dict[str, Any]] = json.loads(found.text)["deployment"].get("resources", [])
         return resources
 

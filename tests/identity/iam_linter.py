@@ -40,6 +40,14 @@ LEFT_OUT: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "bucket": {"RESOURCE_STAR": _OWN_RESOURCE},
     "topic": {"RESOURCE_STAR": _OWN_RESOURCE},
+    "queue": {},
+    # Karpenter's own (bastide/plans/karpenter_plan.py): it starts instances, so it passes their role.
+    "karpenter": {
+        "PERMISSIONS_MANAGEMENT_ACTIONS": "it passes the one role of its nodes, to EC2 alone",
+        "PRIVILEGE_ESCALATION": "that role has the rights of a node and no more",
+        "RESOURCE_MISMATCH": "RunInstances is asked about each kind of resource, and each statement is about some of "
+        "them; public parameters of SSM have no account in their ARN",
+    },
     "endpoint": {"RESOURCE_STAR": "an endpoint's policy gives nobody a right: it only takes away"},
 }
 """By kind of policy: the findings that say nothing about it, and why."""

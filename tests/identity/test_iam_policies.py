@@ -10,11 +10,12 @@ from typing import Any, Final
 import pytest
 
 from bastide.bootstrap import rights
-from bastide.iam_policies import statements, wildcards
+from bastide.identity.policies import statements, wildcards
+from bastide.settings import read_stack_file
 from tests.identity.iam_linter import LEFT_OUT, lint
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "components"))
-from component_recording import Recording, region_of, stack
+from component_recording import STACKS, Recording, region_of, stack
 
 POLICIES: Final = {
     ("aws:iam/role:Role", "assumeRolePolicy"): "trust",
@@ -23,6 +24,7 @@ POLICIES: Final = {
     ("aws:kms/key:Key", "policy"): "key",
     ("aws:s3/bucketPolicy:BucketPolicy", "policy"): "bucket",
     ("aws:sns/topicPolicy:TopicPolicy", "policy"): "topic",
+    ("aws:sqs/queuePolicy:QueuePolicy", "policy"): "queue",
     ("aws:ec2/vpcEndpoint:VpcEndpoint", "policy"): "endpoint",
 }
 """Where policies are, and of which kind."""
@@ -34,15 +36,35 @@ ACCESS: Final = {
 }
 
 
+ELASTIC: Final = {
+    "name": "elastic",
+    "instanceType": "g6.12xlarge",
+    "fallbackInstanceTypes": ["g6.24xlarge"],
+    "provisioner": "karpenter",
+    "size": {"min": 0, "max": 2},
+}
+CONTROLLER: Final = "bastide-karpenter-access-controller-policy"
+
+
 @pytest.fixture(scope="module")
 def everything() -> Recording:
     """A region with everything that brings a policy."""
-    return region_of(stack("sandbox", access=ACCESS))
+    return region_of(stack("sandbox", access=ACCESS, pools=[*stack_pools(), ELASTIC]))
+
+
+def stack_pools() -> list[dict[str, Any]]:
+    given: list[dict[str, Any]] = read_stack_file(STACKS / "Pulumi.sandbox.yaml")["pools"]
+    return given
+
+
+def kind_of(name: str, found: str) -> str:
+    """Karpenter's rights are judged apart from those of other roles."""
+    return "karpenter" if name == CONTROLLER else found
 
 
 def policies(recording: Recording) -> list[tuple[str, str, str]]:
     return [
-        (each.name, POLICIES[each.type, key], each.inputs[key])
+        (each.name, kind_of(each.name, POLICIES[each.type, key]), each.inputs[key])
         for each in recording.found
         for key in each.inputs
         if (each.type, key) in POLICIES
@@ -55,7 +77,18 @@ def test_no_policy_is_left_out(everything: Recording) -> None:
             if each.type.startswith("aws:") and "policy" in key.lower() and '"Statement"' in str(value):
                 assert (each.type, key) in POLICIES, f"{each.name}.{key} is a policy that nobody lints"
     kinds = {kind for _, kind, _ in policies(everything)}
-    assert kinds >= {"trust", "identity", "key", "bucket", "topic"}
+    assert kinds >= {"trust", "identity", "key", "bucket", "topic", "queue", "karpenter"}
+
+
+def test_karpenter_passes_the_role_of_its_nodes_alone(everything: Recording) -> None:
+    """What the linter's findings about it were left out for."""
+    (text,) = [text for name, _, text in policies(everything) if name == CONTROLLER]
+    (given,) = [each for each in statements(text) if "iam:PassRole" in each.actions]
+    assert given.resources == (f"{ACCOUNT}:role/bastide-sandbox-us-east-1-karpenter-node",)
+    assert given.conditions == {"StringEquals": {"iam:PassedToService": ("ec2.amazonaws.com",)}}
+    assert not [
+        each for each in statements(text) if {"iam:CreateRole", "iam:PutRolePolicy"} & {*each.actions}
+    ]
 
 
 def test_the_linter_finds_nothing_in_any_policy(everything: Recording) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bastide.cli import main
-from bastide.identity_table import (
+from bastide.identity.table import (
     Resource,
     Row,
     as_json,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bastide.identity_table import Resource, Row, managed_policies, table
+from bastide.identity.table import Resource, Row, managed_policies, table
 from sandbox.state import aws_client
 from tests.plugin_aws.conftest import REGION, Driver, Made
 from tests.plugin_aws.eks_world import CLUSTER_ADMIN, EksWorld

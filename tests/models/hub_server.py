@@ -39,6 +39,10 @@ class Hub:
     lies: dict[str, str] = field(default_factory=dict)
     """SHA-256 by file that the API states instead of the true one."""
     ignore_ranges: bool = False
+    elsewhere: str = ""
+    """Where files are redirected to, if not to the other host."""
+    first: dict[str, bytes] = field(default_factory=dict)
+    """What the first request for a file gets in its place."""
     go: threading.Event = field(default_factory=threading.Event)
     sent: dict[str, int] = field(default_factory=dict)
     """Bytes sent by file."""
@@ -94,7 +98,7 @@ class _Handler(BaseHTTPRequestHandler):
         elif path.startswith(f"/{REPO}/resolve/{COMMIT}/"):
             name = path.removeprefix(f"/{REPO}/resolve/{COMMIT}/")
             self.send_response(302)
-            self.send_header("Location", f"http://localhost:{hub.port}/cdn/{name}")
+            self.send_header("Location", f"{hub.elsewhere or f'http://localhost:{hub.port}'}/cdn/{name}")
             self.send_header("Content-Length", "0")
             self.end_headers()
         else:
@@ -112,6 +116,9 @@ class _Handler(BaseHTTPRequestHandler):
             hub.cdn_tokens.append(self.headers["Authorization"])
         if hub.refuse:
             self._answer(hub.refuse.pop(0), b"")
+            return
+        if name in hub.first:
+            self._answer(200, hub.first.pop(name))
             return
         path = hub.folder / name
         if not path.is_file():

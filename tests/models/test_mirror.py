@@ -14,13 +14,14 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import requests
 
 from bastide.cli import main
 from bastide.cli import model as command
 from bastide.models.errors import ModelError
 from bastide.models.hub import hub_model
 from bastide.models.mirror import Mirrored, mirror
-from bastide.models.mirror_http import Fetcher
+from bastide.models.mirror_http import Fetcher, _Session
 from bastide.models.publish import verify
 from sandbox.aws.client import Aws
 from sandbox.state import World, aws_client, aws_env
@@ -306,6 +307,16 @@ def test_a_model_that_brings_code_is_refused(s3: Any, bucket: str, hub: Hub) -> 
     assert keys(s3, bucket) == set()
 
 
+def test_a_model_that_shows_the_judge_something_else_is_refused(s3: Any, bucket: str, hub: Hub) -> None:
+    path = hub.folder / "config.json"
+    harmless = path.read_bytes()
+    path.write_text(json.dumps({**json.loads(harmless), "auto_map": {"AutoModel": "m.M"}}))
+    hub.first["config.json"] = harmless.rstrip().ljust(path.stat().st_size)
+    with pytest.raises(ModelError, match=r"config\.json has .* the source says .*nothing is published"):
+        run(s3, bucket, hub)
+    assert keys(s3, bucket) == set()
+
+
 def test_another_commit_under_a_published_version_is_refused(s3: Any, bucket: str, hub: Hub) -> None:
     run(s3, bucket, hub)
     with pytest.raises(ModelError, match="a version never changes"):
@@ -319,6 +330,38 @@ def test_the_token_goes_to_the_hub_and_nowhere_else(s3: Any, bucket: str, hub: H
     hub.token = "hf_secret"
     run(s3, bucket, hub)
     assert hub.cdn_tokens == []
+
+
+def test_a_redirect_to_plain_http_is_not_followed(s3: Any, bucket: str, hub: Hub) -> None:
+    hub.elsewhere = "http://cdn.example.com"
+    with pytest.raises(
+        ModelError, match=r"127\.0\.0\.1 sends us on to http://cdn\.example\.com: only https://"
+    ):
+        run(s3, bucket, hub)
+    assert keys(s3, bucket) == set()
+
+
+@pytest.mark.parametrize(
+    ("location", "followed"),
+    [
+        ("https://cdn.example.com/x", True),
+        ("/elsewhere", True),
+        ("http://hub.example.com/x", False),
+        ("http://169.254.169.254/latest/meta-data", False),
+        ("http://127.0.0.1:8080/x", False),
+        ("https://localhost/x", False),
+        ("file:///etc/passwd", False),
+    ],
+)
+def test_from_the_web_only_the_web_is_reached_by_https(location: str, followed: bool) -> None:
+    answer = requests.Response()
+    answer.status_code, answer.url = 302, "https://hub.example.com/acme/tiny/resolve/x"
+    answer.headers["Location"] = location
+    if followed:
+        assert _Session().get_redirect_target(answer) == location
+    else:
+        with pytest.raises(ModelError, match=r"only https:// elsewhere is followed"):
+            _Session().get_redirect_target(answer)
 
 
 def test_without_a_token_a_gated_model_says_what_to_do(hub: Hub) -> None:

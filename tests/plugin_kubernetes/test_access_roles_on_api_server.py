@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bastide import access_roles
+from bastide.plans import access_roles
 from sandbox.cluster.control_plane import ControlPlane
 
 pytestmark = [pytest.mark.world, pytest.mark.xdist_group("plugin-kubernetes")]

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from bastide import names, private_ca
+from bastide import names
+from bastide.plans import cert_manager, private_ca
 from bastide.settings import Settings, read_stack_file
 from components.namespaces import pod_security
 from sandbox import state
@@ -60,11 +61,11 @@ def put(client: Client, item: dict[str, Any], dry: bool = False) -> dict[str, An
 def release(driver: Driver, **more: Any) -> dict[str, Any]:
     return {
         "chart": "cert-manager",
-        "name": private_ca.RELEASE,
+        "name": cert_manager.RELEASE,
         "namespace": names.namespace("certificates"),
         "version": settings_with().certificates.chart_version,
         "repositoryOpts": {"repo": "http://127.0.0.1:9/no-repository"},
-        "values": private_ca.release_values(settings_with()),
+        "values": cert_manager.release_values(settings_with()),
         "skipAwait": True,  # no node is here that would take its pods
         **more,
     }
@@ -74,7 +75,7 @@ def release(driver: Driver, **more: Any) -> dict[str, Any]:
 def installed(driver: Driver, spaces: None) -> Iterator[dict[str, Any]]:
     resource = driver.resource("helm.sh/v3:Release", "cert-manager")
     # The startup check is a hook that helm awaits whatever it is told.
-    values = {**private_ca.release_values(settings_with()), "startupapicheck": {"enabled": False}}
+    values = {**cert_manager.release_values(settings_with()), "startupapicheck": {"enabled": False}}
     made, found, _ = driver.up(resource, release(driver, values=values), 60)
     yield found
     driver.provider.delete(resource, made, found, {}, 60)
@@ -204,6 +205,10 @@ def spoilt(change: str) -> dict[str, Any]:
             del spec["nameConstraints"]
         case "somebody else's domain":
             spec["nameConstraints"]["permitted"]["dnsDomains"] = ["bastide-gateway.svc"]
+        case "addresses of anybody":
+            spec["nameConstraints"]["excluded"]["ipRanges"] = ["0.0.0.0/0"]
+        case "nothing excluded":
+            del spec["nameConstraints"]["excluded"]
         case "constraints that clients may ignore":
             spec["nameConstraints"]["critical"] = False
     return found
@@ -216,6 +221,8 @@ def spoilt(change: str) -> dict[str, Any]:
         ("another namespace", "a root signs only the Certificate authority of"),
         ("no constraints", "nameConstraints must be critical"),
         ("somebody else's domain", "permit its own namespace's domains only"),
+        ("addresses of anybody", "exclude every address"),
+        ("nothing excluded", "exclude every address"),
         ("constraints that clients may ignore", "nameConstraints must be critical"),
     ],
 )

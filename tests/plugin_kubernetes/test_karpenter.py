@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from bastide import karpenter_plan as plan
+from bastide.plans import karpenter_nodes
+from bastide.plans import karpenter_plan as plan
 from bastide.settings import PoolSettings, Settings, read_stack_file
 from sandbox import state
 from sandbox.cli_status import print_noted
@@ -86,14 +87,19 @@ def installed(driver: Driver, settings: Settings) -> Iterator[None]:
 
 def objects(settings: Settings, pool: PoolSettings) -> list[dict[str, Any]]:
     subnets = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
-    spec = plan.node_class(settings, pool, subnets, "sg-0123456789abcdef0", 1000, 4000)
+    spec = karpenter_nodes.node_class(settings, pool, subnets, "sg-0123456789abcdef0", 1000, 4000)
     return [
-        {"apiVersion": plan.CLASS_API, "kind": "EC2NodeClass", "metadata": {"name": pool.name}, "spec": spec},
         {
-            "apiVersion": plan.API,
+            "apiVersion": karpenter_nodes.CLASS_API,
+            "kind": "EC2NodeClass",
+            "metadata": {"name": pool.name},
+            "spec": spec,
+        },
+        {
+            "apiVersion": karpenter_nodes.API,
             "kind": "NodePool",
             "metadata": {"name": pool.name},
-            "spec": plan.node_pool(settings, pool, ["us-east-1a", "us-east-1b"]),
+            "spec": karpenter_nodes.node_pool(settings, pool, ["us-east-1a", "us-east-1b"]),
         },
     ]
 

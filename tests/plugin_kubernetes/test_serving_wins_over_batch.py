@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bastide import priorities, quotas
+from bastide.plans import namespace_quotas, priorities
 from bastide.settings import Settings, read_stack_file
 from sandbox import toolchain
 from sandbox.plugins.kubernetes.client import ApiError, Client
@@ -142,11 +142,11 @@ def test_the_quota_holds_gpus_balancers_and_pods_and_the_defaults_fill_in(
     raw = read_stack_file(ROOT / "stacks/Pulumi.sandbox.yaml")
     settings = Settings.load({**raw, "namespaces": {"serving": {"gpus": 16, "pods": 2}}})
     base = f"/api/v1/namespaces/{namespace}"
-    quota = {"metadata": {"name": "bounds"}, "spec": {"hard": quotas.hard(settings, "serving")}}
+    quota = {"metadata": {"name": "bounds"}, "spec": {"hard": namespace_quotas.hard(settings, "serving")}}
     client.request(
         "POST", f"{base}/resourcequotas", body={"apiVersion": "v1", "kind": "ResourceQuota", **quota}
     )
-    item = quotas.container_defaults(settings, "serving")
+    item = namespace_quotas.container_defaults(settings, "serving")
     limits = {"type": "Container", "default": item["default"], "defaultRequest": item["default_request"]}
     client.request(
         "POST",

@@ -4,7 +4,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from bastide.stack_ids import Cloud, UnidentifiableError, finder, wait_until_made
+from bastide.repair.ids import Cloud, UnidentifiableError, finder, wait_until_made
 
 CLOUD = Cloud({"region": "us-east-1", "defaultTags": {"tags": {"bastide:name": "here"}}})
 

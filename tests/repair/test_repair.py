@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bastide.stack_repair import LEFT_TO_YOU, REFUSED, REPAIRED, Stack, repair
+from bastide.repair.stack import LEFT_TO_YOU, REFUSED, REPAIRED, Stack, repair
 from tests.toolchain.project import Project, create
 
 pytestmark = pytest.mark.world

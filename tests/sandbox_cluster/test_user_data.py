@@ -6,8 +6,8 @@ import base64
 
 import pytest
 
-from bastide import node_user_data
-from bastide.instances import CATALOGUE
+from bastide.catalogues.instances import CATALOGUE
+from bastide.plans import node_user_data
 from bastide.settings.sharing import Mig, NotShared, TimeSlicing
 from sandbox.cluster import pods
 from sandbox.daemon.user_data import Asked, read

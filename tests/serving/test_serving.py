@@ -12,8 +12,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bastide import instances
-from bastide.serving import SHUTDOWN_SECONDS, chart_values, pods_per_node, vllm_flags
+from bastide.catalogues import instances
+from bastide.plans.serving import SHUTDOWN_SECONDS, chart_values, pods_per_node, vllm_flags
 from bastide.settings import EngineSettings, ModelSettings, Settings, read_stack_file
 
 ROOT = Path(__file__).parents[2]

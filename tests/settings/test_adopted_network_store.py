@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from bastide import adopted_network, adopted_store
-from bastide.adopted_network import EndpointFacts, RouteFacts, SubnetFacts, TableFacts, VpcFacts
-from bastide.adopted_store import BucketFacts, KeyFacts
-from bastide.endpoints import NEEDED_WITHOUT_NAT
+from bastide.adopted import network as adopted_network
+from bastide.adopted import store as adopted_store
+from bastide.adopted.network import EndpointFacts, RouteFacts, SubnetFacts, TableFacts, VpcFacts
+from bastide.adopted.store import BucketFacts, KeyFacts
+from bastide.plans.endpoints import NEEDED_WITHOUT_NAT
 from bastide.settings import AdoptedModelStore, AdoptedNetwork, Settings, read_stack_file
 
 SANDBOX = Path(__file__).parents[2] / "stacks/Pulumi.sandbox.yaml"

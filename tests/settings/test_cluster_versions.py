@@ -6,8 +6,8 @@ from datetime import date, timedelta
 
 import pytest
 
-from bastide.eks_versions import CALENDAR, judge, minor, versions
-from bastide.upgrades import Pool, Running, Wanted, explain, refusal
+from bastide.catalogues.eks_versions import CALENDAR, judge, minor, versions
+from bastide.plans.upgrades import Pool, Running, Wanted, explain, refusal
 from sandbox.aws.eks.tables import ADDONS, KUBERNETES_VERSIONS
 
 ADDONS_1_34 = {"vpc-cni": "v1.21.1", "kube-proxy": "v1.34.6", "coredns": "v1.13.2"}
@@ -120,6 +120,6 @@ def test_an_adopted_control_plane_is_its_owners_to_upgrade() -> None:
 
 
 def test_the_default_node_monitoring_agent_is_a_published_version() -> None:
-    from bastide.addon_versions import NODE_MONITORING_AGENT
+    from bastide.catalogues.addon_versions import NODE_MONITORING_AGENT
 
     assert NODE_MONITORING_AGENT in [each.version for each in ADDONS["eks-node-monitoring-agent"].versions]

@@ -215,7 +215,7 @@ TABLE: list[tuple[str, dict[str, Any], str, str]] = [
         "kube-proxy of another minor version",
         {"cluster": {"addons": {"kubeProxy": "v1.33.5-eksbuild.2"}}},
         "cluster.addons.kubeProxy",
-        "is not for Kubernetes 1.34",
+        "is not for Kubernetes 1.35",
     ),
     (
         "an API server open to everybody",
@@ -231,7 +231,7 @@ TABLE: list[tuple[str, dict[str, Any], str, str]] = [
     ),
     (
         "a cluster adopted into a new VPC",
-        {"cluster": {"kind": "adopt", "name": "theirs"}},
+        {"cluster": {"kind": "adopt", "name": "theirs"}, "access": {"breakGlass": None}},
         "cluster.kind",
         "is refused while network.kind is 'create'",
     ),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS, INSTANCE_TYPES
 
-from bastide import mig, offerings
-from bastide.instances import CATALOGUE, cpu_types, gpu_types
+from bastide.catalogues import mig, offerings
+from bastide.catalogues.instances import CATALOGUE, cpu_types, gpu_types
 
 FAMILIES = {"p5", "p5e", "p5en", "p4d", "p4de", "g6", "g6e"}
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bastide import names
-from bastide.model_store_policy import publishers
+from bastide.plans.model_store_policy import publishers
 from bastide.settings import AdoptedModelStore, CreatedModelStore, Settings, SettingsError, read_stack_file
 from bastide.settings.base import eks_regions
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bastide.network_plan import NetworkPlanError, overlapping, plan
+from bastide.plans.network_plan import NetworkPlanError, overlapping, plan
 
 ZONES = [f"us-east-1{letter}" for letter in "abcdef"]
 

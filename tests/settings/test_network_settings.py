@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from bastide import endpoints
-from bastide.network_overlaps import overlaps
+from bastide.catalogues.zones import LETTERS, zones_of
+from bastide.plans import endpoints
 from bastide.settings import AdoptedNetwork, CreatedNetwork, Settings, SettingsError, read_stack_file
 from bastide.settings.base import eks_regions
-from bastide.zones import LETTERS, zones_of
+from bastide.settings.network_overlaps import overlaps
 
 STACKS = Path(__file__).parents[2] / "stacks"
 Raw = dict[str, Any]

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import yaml
 
-from bastide import pool_plan
-from bastide.instances import CATALOGUE
-from bastide.pool_plan import Group, Interface
+from bastide.catalogues.instances import CATALOGUE
+from bastide.plans import pool_plan
+from bastide.plans.pool_plan import Group, Interface
 from bastide.settings.pools import PoolSettings
 
 NOW = datetime(2026, 12, 1, 12, 0, tzinfo=UTC)

@@ -179,6 +179,11 @@ MISTAKES: list[tuple[Callable[[Raw], object], str, str]] = [
         "'0.0.0.0/0' is the whole internet",
     ),
     (
+        lambda r: r["cluster"].update(publicEndpoint=True, publicEndpointCidrs=["128.0.0.0/1"]),
+        "cluster.publicEndpointCidrs[0]",
+        "a large part of the internet; allowed: /8 or narrower",
+    ),
+    (
         lambda r: r["cluster"].update(adminPrincipals=["me"]),
         "cluster.adminPrincipals[0]",
         "'me' is not the ARN",

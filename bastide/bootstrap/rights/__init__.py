@@ -5,7 +5,8 @@ Four fences, each where AWS has one: names (everything with a name of ours start
 a role may be passed to. What bootstrap itself makes, this role's own rights included, has names outside the
 prefix.
 
-Blind spot: conditions are AWS's to judge; the sandbox stores policies and evaluates none.
+Blind spot: the sandbox refuses no request by a policy; tests ask its simulation, which knows the conditions that are
+used here.
 """
 
 from __future__ import annotations

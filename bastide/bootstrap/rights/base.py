@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from bastide import names
 from bastide.settings import Settings
 
 Conditions = Mapping[str, Mapping[str, str | Sequence[str]]]
+
+PURPOSE_TAG: Final = "bastide:purpose"
+STATE_PURPOSE: Final = "pulumi-state"
+"""Tag of what bootstrap makes for Pulumi's state. It has the stack's tags too, and is not the stack's to change."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,11 @@ class Scope:
     def owned(self) -> Conditions:
         """The resource carries the stack's tags, which the provider gives to all that it makes."""
         return {"StringEquals": self._tags("aws:ResourceTag")}
+
+    @property
+    def owned_keys(self) -> Conditions:
+        """KMS keys with the stack's tags, but the one of its Pulumi state."""
+        return {**self.owned, "StringNotEquals": {f"aws:ResourceTag/{PURPOSE_TAG}": STATE_PURPOSE}}
 
     @property
     def tagged(self) -> Conditions:

@@ -2,13 +2,37 @@
 
 The deploy role makes roles and writes their policies. Without a bound it could write one that may do anything, and
 take it. With `bastide:cloud.permissionsBoundary` every role of the stack has this bound, and the deploy role may
-make no other. No role can then make identities or change rights, and none leaves the stack's region and buckets.
+make no other. No role can then make identities or change rights, and none leaves the stack's region, keys and
+buckets.
+
+Blind spot: what AWS's own policies allow on everything (security groups, network interfaces and volumes of the whole
+region) is within the bound, since it has to be.
 """
 
 from __future__ import annotations
 
-from bastide import karpenter_plan, names
+from typing import Final
+
+from bastide import names
 from bastide.bootstrap.rights.base import Right, Scope
+from bastide.plans import karpenter_plan
+from bastide.settings.model_store import AdoptedModelStore
+
+_COMPUTE: Final = (
+    *("autoscaling:DescribeAutoScalingGroups", "autoscaling:UpdateAutoScalingGroup"),
+    *("ec2:AssignPrivateIpAddresses", "ec2:AttachNetworkInterface", "ec2:AttachVolume"),
+    *("ec2:AuthorizeSecurityGroupIngress", "ec2:CreateNetworkInterface", "ec2:CreateRoute"),
+    *("ec2:CreateSecurityGroup", "ec2:CreateTags", "ec2:CreateVolume", "ec2:DeleteNetworkInterface"),
+    *("ec2:DeleteRoute", "ec2:DeleteSecurityGroup", "ec2:DeleteVolume", "ec2:Describe*"),
+    *("ec2:DetachNetworkInterface", "ec2:DetachVolume", "ec2:ModifyInstanceAttribute"),
+    *("ec2:ModifyNetworkInterfaceAttribute", "ec2:ModifyVolume", "ec2:RevokeSecurityGroupIngress"),
+    "ec2:UnassignPrivateIpAddresses",
+    *("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:BatchImportUpstreamImage"),
+    *("ecr:GetAuthorizationToken", "ecr:GetDownloadUrlForLayer"),
+    *("eks-auth:AssumeRoleForPodIdentity", "eks:Describe*", "eks:List*", "elasticloadbalancing:*"),
+)
+"""What AWS's policies for control planes, nodes and the VPC CNI are made of. Named one by one: with all of EC2 a role
+could stop somebody else's instance, give it other user data, and so take that instance's role."""
 
 
 def rights(scope: Scope) -> list[Right]:
@@ -19,24 +43,26 @@ def rights(scope: Scope) -> list[Right]:
         Right(
             "Compute",
             "what AWS's policies for control planes, nodes and the VPC CNI are made of",
-            [
-                *("autoscaling:*", "cloudwatch:*", "ec2:*", "ecr:BatchCheckLayerAvailability"),
-                *("ecr:BatchImportUpstreamImage", "ecr:BatchGetImage"),
-                *("ecr:GetAuthorizationToken", "ecr:GetDownloadUrlForLayer"),
-                *("eks-auth:AssumeRoleForPodIdentity", "eks:Describe*", "eks:List*"),
-                *("elasticloadbalancing:*", "logs:*"),
-            ],
+            _COMPUTE,
             ["*"],
             scope.in_region,
         ),
         Right(
+            "FlowLogs",
+            "what is written to the stack's log group",
+            ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+            [scope.arn("logs", f"log-group:/aws/vpc/{settings.prefix}/*")],
+        ),
+        Right("FlowLogsList", "it is found by listing", ["logs:DescribeLogGroups"], ["*"], scope.in_region),
+        Right(
             "Keys",
-            "models are decrypted, disks and secrets encrypted",
+            "models are decrypted and secrets encrypted, by the stack's keys alone, and never its Pulumi state",
             [
                 *("kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:Encrypt"),
                 *("kms:GenerateDataKey*", "kms:ReEncrypt*"),
             ],
             [scope.arn("kms", "key/*")],
+            scope.owned_keys,
         ),
         Right(
             "Models",
@@ -52,6 +78,9 @@ def rights(scope: Scope) -> list[Right]:
             {"StringEquals": {"iam:AWSServiceName": "elasticloadbalancing.amazonaws.com"}},
         ),
     ]
+    if isinstance(settings.model_store, AdoptedModelStore):
+        key = settings.model_store.key_arn
+        found.append(Right("AdoptedKey", "of an adopted bucket", ["kms:Decrypt", "kms:DescribeKey"], [key]))
     return [*found, *_karpenter(scope)] if karpenter_plan.pools(settings) else found
 
 
@@ -59,6 +88,26 @@ def _karpenter(scope: Scope) -> list[Right]:
     settings = scope.settings
     profiles = names.arn("iam", "", settings.account_id, f"instance-profile/{settings.prefix}-*")
     return [
+        Right(
+            "Instances",
+            "Karpenter starts and ends nodes",
+            [
+                *("ec2:CreateFleet", "ec2:CreateLaunchTemplate", "ec2:DeleteLaunchTemplate"),
+                *("ec2:RunInstances", "ec2:TerminateInstances"),
+            ],
+            ["*"],
+            scope.in_region,
+        ),
+        Right(
+            "Disks",
+            "and EC2 encrypts their disks by the account's default key, which is not the stack's",
+            [
+                *("kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey"),
+                *("kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncrypt*"),
+            ],
+            [scope.arn("kms", "key/*")],
+            {"StringEquals": {"kms:ViaService": f"ec2.{settings.region}.amazonaws.com"}},
+        ),
         Right(
             "NodesGetTheirRole",
             "Karpenter starts nodes with a role of the stack, which is bounded too",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bastide import karpenter_plan, names
+from bastide import names
 from bastide.bootstrap.rights.base import Right, Scope
+from bastide.plans import karpenter_plan
 
 
 def rights(scope: Scope) -> list[Right]:
@@ -13,7 +14,8 @@ def rights(scope: Scope) -> list[Right]:
     if certificates.domain is not None:
         found += _certificate(scope)
     if certificates.zone_id is not None:
-        found += _records(certificates.zone_id)
+        names_of = [each for each in (certificates.domain, *certificates.alternative_names) if each]
+        found += _records(certificates.zone_id, names_of)
     if scope.settings.access.break_glass is not None:
         found += _alarm(scope)
     if karpenter_plan.pools(scope.settings):
@@ -46,13 +48,25 @@ def _certificate(scope: Scope) -> list[Right]:
     ]
 
 
-def _records(zone_id: str) -> list[Right]:
+def _records(zone_id: str, domains: list[str]) -> list[Right]:
     zone = names.arn("route53", "", "", f"hostedzone/{zone_id}")
+    proofs = sorted({f"_*.{each.removeprefix('*.')}" for each in domains})
     return [
         Right(
             "DnsRecords",
-            "records that prove the certificate's names, in this zone only",
-            ["route53:ChangeResourceRecordSets", "route53:GetHostedZone", "route53:ListResourceRecordSets"],
+            "records that prove the certificate's names, and no other of the zone: what leads to people's services "
+            "is there too",
+            ["route53:ChangeResourceRecordSets"],
+            [zone],
+            {
+                "ForAllValues:StringEquals": {"route53:ChangeResourceRecordSetsRecordTypes": ["CNAME"]},
+                "ForAllValues:StringLike": {"route53:ChangeResourceRecordSetsNormalizedRecordNames": proofs},
+            },
+        ),
+        Right(
+            "DnsRead",
+            "the provider reads back what it made",
+            ["route53:GetHostedZone", "route53:ListResourceRecordSets"],
             [zone],
         ),
         Right(

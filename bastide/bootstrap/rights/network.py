@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bastide.bootstrap.rights.base import Right, Scope
+from bastide.bootstrap.rights.base import Conditions, Right, Scope
 
 _CREATE: Final = (
     "ec2:AllocateAddress",
@@ -23,8 +23,6 @@ _CREATE: Final = (
 _CHANGE: Final = (
     "ec2:AssociateRouteTable",
     "ec2:AttachInternetGateway",
-    "ec2:AuthorizeSecurityGroupEgress",
-    "ec2:AuthorizeSecurityGroupIngress",
     "ec2:CreateLaunchTemplateVersion",
     "ec2:CreateRoute",
     "ec2:DeleteFlowLogs",
@@ -34,21 +32,26 @@ _CHANGE: Final = (
     "ec2:DeletePlacementGroup",
     "ec2:DeleteRoute",
     "ec2:DeleteRouteTable",
-    "ec2:DeleteSecurityGroup",
     "ec2:DeleteSubnet",
-    "ec2:DeleteTags",
     "ec2:DeleteVpc",
     "ec2:DeleteVpcEndpoints",
     "ec2:DetachInternetGateway",
     "ec2:DisassociateRouteTable",
     "ec2:ModifyLaunchTemplate",
-    "ec2:ModifySecurityGroupRules",
     "ec2:ModifySubnetAttribute",
     "ec2:ModifyVpcAttribute",
     "ec2:ModifyVpcEndpoint",
     "ec2:ReleaseAddress",
     "ec2:ReplaceRoute",
     "ec2:ReplaceRouteTableAssociation",
+)
+
+_NEW_RULE: Final = ("ec2:AuthorizeSecurityGroupEgress", "ec2:AuthorizeSecurityGroupIngress")
+
+_CHANGE_GROUP: Final = (
+    *_NEW_RULE,
+    "ec2:DeleteSecurityGroup",
+    "ec2:ModifySecurityGroupRules",
     "ec2:UpdateSecurityGroupRuleDescriptionsEgress",
     "ec2:UpdateSecurityGroupRuleDescriptionsIngress",
 )
@@ -57,6 +60,11 @@ _CHANGE: Final = (
 def rights(scope: Scope) -> list[Right]:
     """VPC, subnets, routes, gateways, endpoints, security groups, launch templates, flow logs."""
     ours = scope.arn("ec2", "*")
+    groups = scope.arn("ec2", "security-group/*")
+    closed = f"{scope.settings.prefix}-default-closed"
+    # A default group has the stack's tags from `Ec2TagDefaultGroup`, which cannot tell whose VPC it is in. So the name
+    # that it gets there stays, and what has that name is never opened: else anybody's group could be.
+    opened: Conditions = {**scope.owned, "StringNotEquals": {"aws:ResourceTag/Name": closed}}
     return [
         Right(
             "Ec2Read",
@@ -68,25 +76,59 @@ def rights(scope: Scope) -> list[Right]:
         Right("Ec2Create", "what is new carries no tag yet", _CREATE, [ours], scope.in_region),
         Right("Ec2Change", "only what the stack made", _CHANGE, [ours], scope.owned),
         Right(
+            "Ec2ChangeGroup",
+            "only groups that the stack made, and none that it closed",
+            _CHANGE_GROUP,
+            [groups, scope.arn("ec2", "security-group-rule/*")],
+            opened,
+        ),
+        Right(
+            "Ec2NewRule",
+            "a new rule carries no tag yet; its group needs the right above",
+            _NEW_RULE,
+            [scope.arn("ec2", "security-group-rule/*")],
+            scope.in_region,
+        ),
+        Right(
             "Ec2TagNew",
             "tags are given in the request that makes the resource",
             ["ec2:CreateTags"],
             [ours],
-            {"StringEquals": {"ec2:CreateAction": [*(each[4:] for each in _CREATE), "RunInstances"]}},
+            {
+                "StringEquals": {
+                    "ec2:CreateAction": [*(each[4:] for each in (*_CREATE, *_NEW_RULE)), "RunInstances"]
+                }
+            },
         ),
-        Right("Ec2TagOwn", "tags of what the stack made may change", ["ec2:CreateTags"], [ours], scope.owned),
+        Right(
+            "Ec2TagOwn",
+            "tags of what the stack made may change",
+            ["ec2:CreateTags", "ec2:DeleteTags"],
+            [ours],
+            opened,
+        ),
         Right(
             "Ec2CloseDefaultGroup",
             "a VPC's default security group comes from AWS, without a tag: it is emptied and tagged",
             ["ec2:RevokeSecurityGroupEgress", "ec2:RevokeSecurityGroupIngress"],
-            [scope.arn("ec2", "security-group/*")],
+            [groups],
             scope.in_region,
         ),
         Right(
             "Ec2TagDefaultGroup",
             "by that name and no other",
             ["ec2:CreateTags"],
-            [scope.arn("ec2", "security-group/*")],
-            {"StringEquals": {"aws:RequestTag/Name": f"{scope.settings.prefix}-default-closed"}},
+            [groups],
+            {"StringEquals": {"aws:RequestTag/Name": closed}},
+        ),
+        Right(
+            "Ec2RetagDefaultGroup",
+            "its other tags may change",
+            ["ec2:CreateTags", "ec2:DeleteTags"],
+            [groups],
+            {
+                "StringEquals": {**scope.owned["StringEquals"], "aws:ResourceTag/Name": closed},
+                "ForAllValues:StringNotEquals": {"aws:TagKeys": ["Name"]},
+            },
         ),
     ]

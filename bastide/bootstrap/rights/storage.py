@@ -34,9 +34,17 @@ def rights(scope: Scope) -> list[Right]:
         Right(
             "KmsCreate",
             "a new key carries the stack's tags",
-            ["kms:CreateKey", "kms:TagResource"],
+            ["kms:CreateKey"],
             ["*"],
             scope.tagged,
+        ),
+        Right(
+            "KmsTagNew",
+            "only a key without an alias: whoever could tag any key would make it the stack's, and then decrypt by "
+            "it; KMS has no narrower way to tag at creation (KMS developer guide, 'Controlling access to tags')",
+            ["kms:TagResource"],
+            ["*"],
+            {**scope.tagged, "Null": {"kms:ResourceAliases": "true"}},
         ),
         Right(
             "KmsKeys",
@@ -54,7 +62,7 @@ def rights(scope: Scope) -> list[Right]:
                 *("kms:ScheduleKeyDeletion", "kms:UntagResource", "kms:UpdateKeyDescription"),
             ],
             [scope.arn("kms", "key/*")],
-            scope.owned,
+            scope.owned_keys,
         ),
         Right(
             "KmsAliases",
@@ -69,6 +77,7 @@ def rights(scope: Scope) -> list[Right]:
             ["kms:CreateGrant"],
             [scope.arn("kms", "key/*")],
             {
+                **scope.owned_keys,
                 "Bool": {"kms:GrantIsForAWSResource": "true"},
                 "StringEquals": {
                     **scope.owned["StringEquals"],

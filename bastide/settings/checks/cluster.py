@@ -45,6 +45,11 @@ def _kube_proxy(settings: Settings) -> Iterator[Problem]:
         )
 
 
+WIDEST_PUBLIC: Final = 8
+"""Shortest prefix of a block that may reach a public endpoint: the largest that was ever given to one organization
+(IANA IPv4 address space registry). Two halves of the internet are the internet."""
+
+
 def _public_endpoint(settings: Settings) -> Iterator[Problem]:
     if isinstance(settings.cluster, AdoptedCluster):
         return
@@ -63,10 +68,11 @@ def _public_endpoint(settings: Settings) -> Iterator[Problem]:
             "turn the endpoint on",
         )
     for index, block in enumerate(blocks):
-        if block.prefixlen == 0:
+        if block.prefixlen < WIDEST_PUBLIC:
             yield Problem(
                 f"cluster.publicEndpointCidrs[{index}]",
-                f"'{block}' is the whole internet; allowed: the blocks of your offices and runners; an "
+                f"'{block}' is {'the whole' if block.prefixlen == 0 else 'a large part of the'} internet; allowed: "
+                f"/{WIDEST_PUBLIC} or narrower, the blocks of your offices and runners; an "
                 "API server "
                 "that everybody can reach is one bug from being lost; narrow it",
             )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from bastide import instances
+from bastide.catalogues import instances
 from bastide.settings.base import UnusableError
 from bastide.settings.errors import Problem, choices
 
@@ -62,7 +62,7 @@ def instance_type(path: str, given: str, allowed: list[str], kind: str) -> Itera
             path,
             f"{given!r} is not an instance type in the catalogue{choices(given, allowed)}; the "
             "catalogue says how "
-            "many GPUs a node brings; choose one, or add the type to bastide/instances.py",
+            "many GPUs a node brings; choose one, or add the type to bastide/catalogues/instances.py",
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from bastide import instances
+from bastide.catalogues import instances
 from bastide.settings.base import UnusableError
 from bastide.settings.checks.common import Check, duplicates, usable
 from bastide.settings.errors import Problem, choices

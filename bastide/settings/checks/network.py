@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Final
 
-from bastide import network_plan
-from bastide.endpoints import NEEDED_WITHOUT_NAT, is_public, registry_of
+from bastide.catalogues.zones import zones_of
+from bastide.plans import network_plan
+from bastide.plans.endpoints import NEEDED_WITHOUT_NAT, is_public, registry_of
 from bastide.settings.checks.common import Check, retention
 from bastide.settings.errors import Problem, choices
 from bastide.settings.network import AdoptedNetwork, CreatedNetwork
-from bastide.zones import zones_of
 
 if TYPE_CHECKING:
     from bastide.settings.root import Settings

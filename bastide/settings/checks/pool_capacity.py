@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from bastide import instances, offerings
+from bastide.catalogues import instances, offerings
 from bastide.settings.capacity import Block, Reservation, Spot
 from bastide.settings.checks.common import PoolCheck, instance_type
 from bastide.settings.checks.network import zones as zone_problems
@@ -29,7 +29,7 @@ def type_offered(settings: Settings, path: str, name: str, used: tuple[str, ...]
         yield Problem(
             path,
             f"{name!r} is not offered in {settings.region}; it is in: {', '.join(offerings.regions(kind))}; "
-            "choose another type or region, or add the region to bastide/offerings.py when AWS has added it",
+            "choose another type or region, or add the region to bastide/catalogues/offerings.py when AWS has added it",
         )
     elif settings.sandbox and used and not set(used) & set(found):
         yield Problem(

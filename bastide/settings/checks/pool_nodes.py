@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from bastide import gpu_matrix, instances, mig, names
+from bastide import names
+from bastide.catalogues import gpu_matrix, instances, mig
 from bastide.settings.base import UNRESOLVED
 from bastide.settings.capacity import Block
 from bastide.settings.checks.common import PoolCheck

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from bastide import instances, names
+from bastide import names
+from bastide.catalogues import instances
 from bastide.settings.base import UNRESOLVED, UnusableError
 from bastide.settings.checks import pool_capacity, pool_nodes
 from bastide.settings.checks.common import Check, PoolCheck, duplicates, instance_type, max_size, usable

@@ -1,8 +1,8 @@
 """IAM roles and their policies.
 
-Blind spots: the sandbox's IAM keeps policies and judges their grammar, but evaluates none of them: what a
-role may do is not tried here. Users, groups, instance profiles and policies with an ARN of their own are not
-served.
+Blind spots: the sandbox's IAM keeps policies and judges their grammar; it evaluates them only where it is asked to
+simulate (`SimulatePrincipalPolicy`), and refuses no request by them. Users, groups and policies with an ARN of their
+own are not served.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 import yaml
 
-from bastide.stack_ids import (
+from bastide.repair.ids import (
     FINDERS,
     READ_BY_OWN_ID,
     Cloud,
@@ -31,7 +31,7 @@ from bastide.stack_ids import (
     finder,
     wait_until_made,
 )
-from bastide.stack_run import Lock, end, mend_files, orphans
+from bastide.repair.run import Lock, end, mend_files, orphans
 
 REPAIRED: Final = 0
 LEFT_TO_YOU: Final = 1

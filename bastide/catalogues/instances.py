@@ -2,7 +2,7 @@
 
 Source: AWS's `DescribeInstanceTypes` answers as kept by moto 5.2.5; a test compares every row with that
 catalogue. Blind spot: a type's presence here says nothing about capacity; where it is offered is in
-`bastide.offerings`."""
+`bastide.catalogues.offerings`."""
 
 from __future__ import annotations
 

@@ -12,28 +12,22 @@ from __future__ import annotations
 from typing import Any, Final
 
 from bastide import names
-from bastide.serving import image_values
-from bastide.settings import UNRESOLVED, ImageSettings, Settings
+from bastide.plans import cert_manager
+from bastide.settings import Settings
 
 Object = dict[str, Any]
 
 API: Final = "cert-manager.io/v1"
-RELEASE: Final = "cert-manager"
-SERVICE_ACCOUNT: Final = f"system:serviceaccount:{names.namespace('certificates')}:{RELEASE}"
-
 MAY_ASK: Final = ("serving", "gateway")
 """Purposes of the namespaces that have an authority."""
+
+ALL_ADDRESSES: Final = ("0.0.0.0/0", "::/0")
 
 SELF_SIGNED: Final = "self-signed"
 AUTHORITY: Final = "authority"
 """Name of an authority's Certificate and of its Secret."""
 ISSUER: Final = "bastide"
 """Name of the Issuer in each namespace that may ask."""
-
-
-def root_issuer(number: int) -> str:
-    """Name of the ClusterIssuer that signs with this root."""
-    return f"bastide-root-{number}"
 
 
 def _hours(days: int) -> str:
@@ -69,7 +63,7 @@ def roots(settings: Settings) -> list[Object]:
         }
         found.append(_object(settings, "Certificate", f"root-{number}", spec, pki))
         signer = {"ca": {"secretName": f"root-{number}"}}
-        found.append(_object(settings, "ClusterIssuer", root_issuer(number), signer))
+        found.append(_object(settings, "ClusterIssuer", cert_manager.root_issuer(number), signer))
     return found
 
 
@@ -88,11 +82,16 @@ def authority(settings: Settings, purpose: str) -> list[Object]:
         **_lifetime(settings.certificates.authority_days),
         "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"},
         "usages": ["cert sign", "crl sign"],
-        "nameConstraints": {"critical": True, "permitted": {"dnsDomains": domains(namespace)}},
+        # A list of domains says nothing about addresses: without the second part it could speak for any of them.
+        "nameConstraints": {
+            "critical": True,
+            "permitted": {"dnsDomains": domains(namespace)},
+            "excluded": {"ipRanges": list(ALL_ADDRESSES)},
+        },
         "issuerRef": {
             "group": "cert-manager.io",
             "kind": "ClusterIssuer",
-            "name": root_issuer(settings.certificates.signing_root),
+            "name": cert_manager.root_issuer(settings.certificates.signing_root),
         },
     }
     return [
@@ -157,7 +156,9 @@ def policies() -> list[Object]:
         "has(object.spec.nameConstraints.permitted.dnsDomains) && "
         "size(object.spec.nameConstraints.permitted.dnsDomains) > 0 && "
         "object.spec.nameConstraints.permitted.dnsDomains.all(each, "
-        "each == object.metadata.namespace + '.svc' || each == object.metadata.namespace + '.svc.cluster.local')"
+        "each == object.metadata.namespace + '.svc' || each == object.metadata.namespace + '.svc.cluster.local') && "
+        "has(object.spec.nameConstraints.excluded) && has(object.spec.nameConstraints.excluded.ipRanges) && "
+        + " && ".join(f"'{each}' in object.spec.nameConstraints.excluded.ipRanges" for each in ALL_ADDRESSES)
     )
     certificates = [
         {
@@ -167,12 +168,13 @@ def policies() -> list[Object]:
         },
         {
             "expression": own_domain,
-            "message": "an authority's nameConstraints must be critical and permit its own namespace's domains only",
+            "message": "an authority's nameConstraints must be critical, permit its own namespace's domains only, and "
+            "exclude every address",
         },
     ]
     requests = [
         {
-            "expression": f"request.userInfo.username == '{SERVICE_ACCOUNT}'",
+            "expression": f"request.userInfo.username == '{cert_manager.SERVICE_ACCOUNT}'",
             "message": "only cert-manager itself asks a root, for a Certificate; make a Certificate",
         }
     ]
@@ -180,89 +182,3 @@ def policies() -> list[Object]:
         *_policy("bastide-root-certificates", "certificates", certificates),
         *_policy("bastide-root-requests", "certificaterequests", requests),
     ]
-
-
-def _image(image: ImageSettings) -> Object:
-    found = image_values(image)
-    # Only a sandbox gets here with an unresolved digest.
-    return {key: value for key, value in found.items() if value != UNRESOLVED}
-
-
-def _part(image: ImageSettings, memory: int, limit: int) -> Object:
-    """What the parts have in common. Memory in MiB, chosen: some hundreds of certificates at most."""
-    return {
-        "image": _image(image),
-        "replicaCount": 2,
-        "podDisruptionBudget": {"enabled": True, "maxUnavailable": 1},
-        "resources": {
-            "requests": {"cpu": "50m", "memory": f"{memory}Mi"},
-            "limits": {"memory": f"{limit}Mi"},
-        },
-    }
-
-
-def release_values(settings: Settings) -> Object:
-    """Values of cert-manager's own chart."""
-    images = settings.certificates.images
-    vpc, services = str(settings.network.cidr), str(settings.cluster.service_cidr)
-    outwards = [
-        {
-            "to": [{"ipBlock": {"cidr": block}} for block in (vpc, services)],
-            "ports": [{"protocol": "TCP", "port": 443}],
-        },
-        {
-            "to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}}}],
-            "ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")],
-        },
-    ]
-    monitoring = {
-        "from": [
-            {
-                "namespaceSelector": {"matchLabels": {"app.kubernetes.io/part-of": "bastide"}},
-                "podSelector": {"matchLabels": {names.ROLE_LABEL: names.ROLE_MONITORING}},
-            }
-        ],
-        "ports": [{"protocol": "TCP", "port": "http-metrics"}],
-    }
-    # The API server's own addresses are network interfaces in the VPC.
-    from_api = {"from": [{"ipBlock": {"cidr": vpc}}], "ports": [{"protocol": "TCP", "port": "https"}]}
-
-    def reach(*inwards: Object) -> Object:
-        return {"networkPolicy": {"enabled": True, "ingress": list(inwards), "egress": outwards}}
-
-    return {
-        "global": {
-            # Without it no certificate is renewed: it outlives what it serves.
-            "priorityClassName": "system-cluster-critical",
-            "leaderElection": {"namespace": names.namespace("certificates")},
-            "commonLabels": {"app.kubernetes.io/part-of": "bastide"},
-        },
-        # `keep`: deleting the definitions would delete every certificate of the cluster with them.
-        "crds": {"enabled": True, "keep": True},
-        "clusterResourceNamespace": names.namespace("pki"),
-        "approveSignerNames": [
-            "issuers.cert-manager.io/*",
-            *(
-                f"clusterissuers.cert-manager.io/{root_issuer(number)}"
-                for number in settings.certificates.roots
-            ),
-        ],
-        **_part(images.controller, 128, 512),
-        **reach(monitoring),
-        "webhook": {**_part(images.webhook, 64, 256), **reach(from_api, monitoring)},
-        "cainjector": {**_part(images.cainjector, 128, 512), **reach(monitoring)},
-        "startupapicheck": {
-            "image": _image(images.startup_check),
-            "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": {"memory": "128Mi"}},
-        },
-    }
-
-
-def startup_check_policy(settings: Settings) -> Object:
-    """The way of the chart's startup check to the API server and to DNS, for which the chart has no value."""
-    outwards: list[Object] = release_values(settings)["networkPolicy"]["egress"]
-    return {
-        "podSelector": {"matchLabels": {"app.kubernetes.io/component": "startupapicheck"}},
-        "policyTypes": ["Egress"],
-        "egress": outwards,
-    }

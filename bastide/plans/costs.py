@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from bastide import eks_versions, pool_plan, prices
-from bastide.prices import HOURS_A_MONTH, Price
+from bastide.catalogues import eks_versions, prices
+from bastide.catalogues.prices import HOURS_A_MONTH, Price
+from bastide.plans import pool_plan
 from bastide.settings import Settings
 from bastide.settings.capacity import Block, Reservation, Spot
 from bastide.settings.cluster import AdoptedCluster

@@ -16,25 +16,25 @@ READS: Final = (
     "s3:GetObjectAttributes",
     "s3:GetObjectVersion",
     "s3:GetObjectVersionAttributes",
+    "s3:GetObjectVersionForReplication",
 )
 WRITES: Final = (
     *("s3:AbortMultipartUpload", "s3:BypassGovernanceRetention", "s3:DeleteObject", "s3:DeleteObjectVersion"),
-    *("s3:PutObject", "s3:PutObjectLegalHold", "s3:PutObjectRetention", "s3:RestoreObject"),
+    *("s3:PutObject", "s3:PutObjectLegalHold", "s3:PutObjectRetention", "s3:ReplicateDelete"),
+    *("s3:ReplicateObject", "s3:RestoreObject"),
 )
 """Actions on objects (Service Authorization Reference, "Actions for Amazon S3"). S3's own lifecycle rules work
 whatever a policy denies (S3 user guide, "Expiring objects")."""
 
-_ENCRYPTION: Final = "s3:x-amz-server-side-encryption"
-"""IAM's key for the header by which an upload asks for an encryption of its own."""
+_ENCRYPTION: Final = {
+    "DenyOtherEncryption": "s3:x-amz-server-side-encryption",
+    "DenyCustomerKeys": "s3:x-amz-server-side-encryption-customer-algorithm",
+}
+"""IAM's keys for the headers by which an upload asks for an encryption of its own, by the statement that denies it."""
 
 ACCESS_LOGS: Final = "access/"
 INVENTORY: Final = "inventory/"
 """Key prefixes in the bucket of logs."""
-
-
-def engine_role(settings: Settings, engine: str) -> str:
-    """Name of the IAM role of an engine's pods."""
-    return f"{settings.prefix}-engine-{engine}"
 
 
 def publishers(settings: Settings, store: CreatedModelStore) -> list[str]:
@@ -48,7 +48,8 @@ def readers(settings: Settings, store: CreatedModelStore) -> list[str]:
     """ARNs of those who may read models: the stack's engines, the setting's readers, and publishers, who look
     at what they have published."""
     engines = [
-        names.role_arn(settings.account_id, engine_role(settings, each.name)) for each in settings.engines
+        names.role_arn(settings.account_id, names.engine_role(settings.prefix, each.name))
+        for each in settings.engines
     ]
     return sorted({*engines, *store.readers, *publishers(settings, store)})
 
@@ -61,18 +62,20 @@ def model_bucket_policy(settings: Settings, store: CreatedModelStore) -> str:
         _tls_only(bucket),
         _denied("DenyReadsByOthers", READS, f"{bucket}/*", readers(settings, store)),
         _denied("DenyWritesByOthers", WRITES, f"{bucket}/*", publishers(settings, store)),
-        {
-            "Sid": "DenyOtherEncryption",
-            "Effect": "Deny",
-            "Principal": "*",
-            "Action": "s3:PutObject",
-            "Resource": f"{bucket}/*",
-            # An upload that names no encryption gets the bucket's key; one that names another would leave it.
-            "Condition": {
-                "Null": {_ENCRYPTION: "false"},
-                "StringNotEquals": {_ENCRYPTION: "aws:kms"},
-            },
-        },
+        *(
+            {
+                "Sid": sid,
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": "s3:PutObject",
+                "Resource": f"{bucket}/*",
+                # An upload that names no encryption gets the bucket's key. One that names any leaves it: `aws:kms`
+                # without a key means AWS's own (S3 API reference, PutObject), and a key of the customer's makes the
+                # model unreadable to everybody else.
+                "Condition": {"Null": {header: "false"}},
+            }
+            for sid, header in _ENCRYPTION.items()
+        ),
     )
 
 

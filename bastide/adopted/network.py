@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 
-from bastide.endpoints import NEEDED_WITHOUT_NAT
+from bastide.plans.endpoints import NEEDED_WITHOUT_NAT
 from bastide.settings import Settings
 from bastide.settings.errors import Problem
 from bastide.settings.network import AdoptedNetwork

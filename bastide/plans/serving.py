@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from bastide import names, pool_plan, priorities
+from bastide import names
+from bastide.plans import pool_plan, priorities
 from bastide.settings import UNRESOLVED, EngineSettings, ImageSettings, ModelSettings, Settings
 
 PORT: Final = 8000

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bastide.instances import InstanceType
+from bastide.catalogues.instances import InstanceType
 
 _PLACES: Final = {
     "p5.48xlarge": (

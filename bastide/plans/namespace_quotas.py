@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bastide import pool_plan
+from bastide.plans import pool_plan
 from bastide.settings import Settings
 from bastide.settings.namespaces import NamespaceSettings
 

@@ -1,4 +1,4 @@
-"""Which NVIDIA driver a node image has, which CUDA that driver runs, and which CUDA an engine needs.
+"""Which NVIDIA driver a node image has, which CUDA an engine needs, and which driver that CUDA needs.
 
 Each row has its source. What could not be found out is not in the tables, and a check says nothing about it:
 other images of vLLM than the ones below, and images that EKS does not publish. Floors are the oldest
@@ -22,9 +22,6 @@ AMI_TYPE: Final[dict[NodeOs, str]] = {
 MIN_DRIVER: Final = {12: 525, 13: 580}
 """Oldest driver branch that runs a major version of CUDA (NVIDIA, "CUDA Compatibility", minor version
 compatibility)."""
-
-HIGHEST_CUDA: Final = {570: "12.8", 580: "13.0"}
-"""CUDA version that each driver branch was released with (CUDA toolkit release notes, table of drivers)."""
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from bastide import instances, mig, node_user_data
+from bastide.catalogues import instances, mig
+from bastide.plans import node_user_data
 from bastide.settings.capacity import Block, Spot
 from bastide.settings.pools import PoolSettings
 from bastide.settings.sharing import Mig, TimeSlicing

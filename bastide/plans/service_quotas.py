@@ -12,12 +12,13 @@ Blind spot: a quota is a permission. That AWS has the instances is another matte
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from bastide import instances, pool_plan
+from bastide.catalogues import instances
+from bastide.plans import karpenter_nodes, pool_plan
 from bastide.settings import Settings
 from bastide.settings.capacity import Block
 from bastide.settings.cluster import AdoptedCluster
@@ -104,18 +105,14 @@ def _nodes(settings: Settings, now: datetime) -> Iterator[tuple[str, float, str]
     for pool in settings.pools:
         if isinstance(pool.capacity, Block):
             continue
+        if pool.provisioner == "karpenter":
+            yield from _elastic(pool)
+            continue
         zones = len(pool_plan.zones(pool, settings.network.zones))
         for group in pool_plan.groups(pool, now):
             nodes = (group.max_size if group.desired_moves else group.desired_size) + _surge(pool, zones)
-            # All nodes may be of the largest of the pool's types.
-            kind = max(
-                (instances.CATALOGUE[each] for each in group.instance_types), key=lambda each: each.vcpus
-            )
-            code = (
-                _SPOT.get(kind.family[0], _SPOT.get(kind.family[:2], ""))
-                if group.capacity_type == "SPOT"
-                else on_demand_code(kind.name)
-            )
+            kind = _largest(group.instance_types)
+            code = _spot_code(kind) if group.capacity_type == "SPOT" else on_demand_code(kind.name)
             name = f"{nodes} x {kind.name} of pool {pool.name}"
             if code and nodes:
                 yield code, nodes * kind.vcpus, name
@@ -127,6 +124,24 @@ def _nodes(settings: Settings, now: datetime) -> Iterator[tuple[str, float, str]
         nodes * kind.vcpus,
         f"{nodes} x {kind.name} of the system pool, surge included",
     )
+
+
+def _elastic(pool: PoolSettings) -> Iterator[tuple[str, float, str]]:
+    """Karpenter takes what AWS has: any of the pool's types, and of a Spot pool on-demand nodes too."""
+    kind = _largest(karpenter_nodes.instance_types(pool))
+    for market in karpenter_nodes.capacity_types(pool):
+        code = _spot_code(kind) if market == "spot" else on_demand_code(kind.name)
+        if code:
+            yield code, pool.size.max * kind.vcpus, f"{pool.size.max} x {kind.name} of pool {pool.name}"
+
+
+def _largest(types: Iterable[str]) -> instances.InstanceType:
+    """All nodes of a pool may be of the largest of its types."""
+    return max((instances.CATALOGUE[each] for each in types), key=lambda each: each.vcpus)
+
+
+def _spot_code(kind: instances.InstanceType) -> str | None:
+    return _SPOT.get(kind.family[0], _SPOT.get(kind.family[:2]))
 
 
 def _surge(pool: PoolSettings, zones: int) -> int:

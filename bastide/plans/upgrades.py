@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from bastide.addon_versions import AFTER_NODES, BEFORE_NODES
-from bastide.eks_versions import minor
+from bastide.catalogues.addon_versions import AFTER_NODES, BEFORE_NODES
+from bastide.catalogues.eks_versions import minor
 
 KUBELET_SKEW: Final = 3
 """Minor versions that a kubelet may be behind its API server (Kubernetes version skew policy, since 1.28)."""

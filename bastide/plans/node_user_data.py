@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from bastide import mig
-from bastide.instances import InstanceType
+from bastide.catalogues import mig
+from bastide.catalogues.instances import InstanceType
 from bastide.settings.sharing import Mig, Sharing, TimeSlicing
 
 BOUNDARY: Final = "==BASTIDE=="

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from bastide.eks_versions import CALENDAR, judge, versions
+from bastide.catalogues.eks_versions import CALENDAR, judge, versions
 
 
 @dataclass(frozen=True)

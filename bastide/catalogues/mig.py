@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bastide.instances import InstanceType
+from bastide.catalogues.instances import InstanceType
 
 _80GB: Final = {"1g.10gb": 7, "1g.20gb": 4, "2g.20gb": 3, "3g.40gb": 2, "4g.40gb": 1, "7g.80gb": 1}
 

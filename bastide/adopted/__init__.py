@@ -1,0 +1,1 @@
+"""Whether what somebody else owns (a VPC, a cluster, a bucket) can carry a region."""

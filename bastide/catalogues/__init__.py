@@ -1,0 +1,1 @@
+"""What AWS and NVIDIA offer, as tables with their sources: types, places, drivers, versions, prices."""

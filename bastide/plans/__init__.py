@@ -1,0 +1,1 @@
+"""From settings to what is made: values, policies, arithmetic and costs. Pure."""

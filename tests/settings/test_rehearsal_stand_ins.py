@@ -1,0 +1,40 @@
+"""A rehearsal's copy of a stack file: nothing unresolved is left in it, and nothing else is changed."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from pathlib import Path
+
+import pytest
+
+from bastide.settings import Settings, read_stack_file
+from sandbox.rehearsal import with_stand_ins
+
+STACKS = Path(__file__).parents[2] / "stacks"
+IMAGES = ("controller", "webhook", "cainjector", "startupCheck")
+
+
+@pytest.mark.parametrize("path", sorted(STACKS.glob("Pulumi.*.yaml")), ids=lambda path: path.stem)
+def test_every_stack_can_be_loaded_with_its_stand_ins(path: Path) -> None:
+    raw = read_stack_file(path)
+    before = deepcopy(raw)
+    settings = Settings.load(raw)
+    assert settings.unresolved()
+    made = Settings.load(with_stand_ins(raw, settings))
+    assert made.unresolved() == []
+    assert raw == before
+    assert made.pools == settings.pools
+    assert made.images.vllm.tag == settings.images.vllm.tag
+
+
+def test_an_image_whose_default_is_not_in_the_file_is_given_as_a_whole() -> None:
+    raw = read_stack_file(STACKS / "Pulumi.sandbox.yaml")
+    raw["certificates"] = {"internal": True}
+    settings = Settings.load(raw)
+    assert {f"certificates.images.{each}.digest" for each in IMAGES} <= set(settings.unresolved())
+    made = Settings.load(with_stand_ins(raw, settings))
+    assert made.unresolved() == []
+    assert made.certificates.images.controller.digest == "sha256:" + "0" * 64
+    assert (
+        made.certificates.images.controller.repository == settings.certificates.images.controller.repository
+    )
