@@ -1,4 +1,5 @@
-"""A region in a VPC and a bucket that others own: nothing of theirs is different after `up` and `destroy`."""
+"""A region in a VPC, a cluster and a bucket that others own: nothing of theirs is different after `up` and
+`destroy` (`make prove PART=adopt`)."""
 
 from __future__ import annotations
 
@@ -10,11 +11,15 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.e2e.conftest import REGION, Sandbox, Stack
+from .conftest import REGION, Sandbox, Stack
 
 ZONES = ("us-east-1a", "us-east-1b")
 CIDR = "10.77.0.0/16"
 BUCKET = "theirs-models"
+CLUSTER = "theirs"
+ADDONS = ("vpc-cni", "kube-proxy", "eks-pod-identity-agent")
+
+pytestmark = [pytest.mark.world, pytest.mark.xdist_group("adopt")]
 
 
 @dataclass
@@ -79,7 +84,41 @@ def make(sandbox: Sandbox) -> Theirs:
     )
     s3.put_bucket_tagging(Bucket=BUCKET, Tagging={"TagSet": [{"Key": "owner", "Value": "data-team"}]})
     s3.put_object(Bucket=BUCKET, Key="models/theirs/1.0.0/manifest.json", Body=b"{}")
+    make_cluster(sandbox, list(subnets.values()), key)
     return Theirs(vpc, subnets, public["SubnetId"], key, BUCKET)
+
+
+def make_cluster(sandbox: Sandbox, subnets: list[str], key: str) -> None:
+    """A cluster with its add-ons, as its owner would have made it."""
+    iam, eks = sandbox.aws("iam"), sandbox.aws("eks")
+    trust = {"Effect": "Allow", "Principal": {"Service": "eks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    role = iam.create_role(
+        RoleName="theirs-cluster",
+        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+    )["Role"]["Arn"]
+    iam.attach_role_policy(
+        RoleName="theirs-cluster", PolicyArn="arn:aws:iam::aws:policy/AmazonEKSClusterPolicy"
+    )
+    eks.create_cluster(
+        name=CLUSTER,
+        version="1.34",
+        roleArn=role,
+        resourcesVpcConfig={
+            "subnetIds": subnets,
+            "endpointPublicAccess": False,
+            "endpointPrivateAccess": True,
+        },
+        accessConfig={"authenticationMode": "API", "bootstrapClusterCreatorAdminPermissions": True},
+        encryptionConfig=[{"resources": ["secrets"], "provider": {"keyArn": key}}],
+        logging={"clusterLogging": [{"types": ["api", "audit", "authenticator"], "enabled": True}]},
+        tags={"owner": "platform-team"},
+    )
+    eks.get_waiter("cluster_active").wait(name=CLUSTER, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    for addon in ADDONS:
+        eks.create_addon(clusterName=CLUSTER, addonName=addon)
+        eks.get_waiter("addon_active").wait(
+            clusterName=CLUSTER, addonName=addon, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+        )
 
 
 def described(sandbox: Sandbox, theirs: Theirs) -> str:
@@ -107,6 +146,12 @@ def described(sandbox: Sandbox, theirs: Theirs) -> str:
         "key policy": kms.get_key_policy(KeyId=theirs.key_arn, PolicyName="default")["Policy"],
         "grants": kms.list_grants(KeyId=theirs.key_arn)["Grants"],
     }
+    eks = sandbox.aws("eks")
+    listed["cluster"] = eks.describe_cluster(name=CLUSTER)["cluster"]
+    listed["add-ons"] = [
+        eks.describe_addon(clusterName=CLUSTER, addonName=each)["addon"]
+        for each in eks.list_addons(clusterName=CLUSTER)["addons"]
+    ]
     for name in (
         *("get_bucket_versioning", "get_bucket_encryption", "get_public_access_block", "get_bucket_tagging"),
         *("get_bucket_ownership_controls", "get_bucket_policy", "get_bucket_lifecycle_configuration"),
@@ -141,6 +186,7 @@ def adopting(stack: Stack, theirs: Theirs) -> Iterator[Stack]:
             "interfaceEndpoints": ["sts", "ecr.api"],
         }
         config["bastide:modelStore"] = {"kind": "adopt", "bucket": theirs.bucket, "keyArn": theirs.key_arn}
+        config["bastide:cluster"] = {"kind": "adopt", "name": CLUSTER, "kubernetesVersion": "1.34"}
 
     stack.configure(adopt)
     yield stack
