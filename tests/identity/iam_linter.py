@@ -25,6 +25,8 @@ LEFT_OUT: Final[Mapping[str, Mapping[str, str]]] = {
         "RESOURCE_STAR": "its statements on '*' are fenced by tags and region in their conditions",
         "RESOURCE_MISMATCH": "one statement has the patterns of several kinds, of which an action meets some; and "
         "eks:CreateCluster takes the cluster's ARN (EKS user guide, create-cluster), which the linter does not know",
+        "MISMATCHED_TYPE_BUT_USABLE": "iam:PermissionsBoundary works with string operators (IAM user guide, IAM "
+        "and STS condition context keys)",
         "UNKNOWN_CONDITION_FOR_ACTION": "kms:ResourceAliases is newer than the linter's list (KMS developer guide)",
     },
     "trust": {
