@@ -13,6 +13,7 @@ from bastide.settings import (
     SettingsError,
     decode,
     load_layers,
+    refuse_ambiguous,
     refuse_unresolved,
     shared_layers,
     siblings,
@@ -22,6 +23,7 @@ from components.region import Region, RegionArgs
 try:
     own = Layer("the stack's file", decode({**get_config_env(), **CONFIG.get()}))
     stacks = Path(__file__).parent / "stacks"
+    refuse_ambiguous(stacks / f"Pulumi.{pulumi.get_stack()}.yaml")
     shared = shared_layers(stacks, own.values.get("environment"))
     settings = load_layers([*shared, own], siblings(stacks, pulumi.get_stack()))
     refuse_unresolved(settings)

@@ -16,7 +16,7 @@ from sandbox.aws.client import Aws, AwsError
 from sandbox.cli_status import print_status
 from sandbox.daemon import lifecycle
 from sandbox.daemon.child import ChildError
-from sandbox.state import NoWorldError, World, home
+from sandbox.state import OLD_SHELL, NoWorldError, World, home
 from sandbox.toolchain import ToolsMissingError
 from sandbox.toolchain.build import BuildError
 
@@ -75,7 +75,9 @@ def run(arguments: argparse.Namespace) -> int:
         )
         return 2
     try:
-        return _run(arguments)
+        status = _run(arguments)
+        _warn_of_old_shell(arguments.action)
+        return status
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -103,6 +105,13 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _warn_of_old_shell(action: str) -> None:
+    if action not in ("up", "status", "reset", "fault"):
+        return  # they need no environment, or set it
+    if not World.find().in_this_shell:
+        print(f"warning: {OLD_SHELL}", file=sys.stderr)
 
 
 def _run(arguments: argparse.Namespace) -> int:

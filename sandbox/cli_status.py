@@ -19,7 +19,7 @@ EMULATED: Final = (
     "GPUs and EFA devices (announced when their device plugin's pod stands); EKS access policies (as RBAC)",
 )
 ABSENT: Final = (
-    "networks and load balancers, volumes, logs and exec of pods, IAM evaluation, costs;",
+    "networks and load balancers, volumes, logs and exec of pods, IAM evaluation, bills;",
     "controllers that are pods: Karpenter's objects make no node, cert-manager's no certificate",
 )
 

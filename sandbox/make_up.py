@@ -15,9 +15,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from bastide.repair.stack import Stack
 from bastide.settings import Settings, SettingsError, load_stack_file
 from sandbox.environment import full_environment
-from sandbox.state import World, aws_client, home
+from sandbox.left_over import LeftOverError, alone, settle
+from sandbox.state import OLD_SHELL, World, aws_client, home
 from sandbox.summary import print_summary
 from sandbox.toolchain import paths
 
@@ -57,6 +59,8 @@ def _world() -> None:
 
 
 def _stack() -> None:
+    """Selects or makes the stack. First what a killed run left of it: even `stack select` may stumble over that."""
+    settle(Stack(STACK, ROOT, full_environment(World.find())))
     (home() / "pulumi-state").mkdir(parents=True, exist_ok=True)
     if _run("pulumi", "stack", "select", STACK, quiet=True) != 0:
         _must("pulumi", "stack", "init", STACK)
@@ -98,6 +102,16 @@ def main() -> int:
     except SettingsError as error:
         print(f"make up: stacks/Pulumi.{STACK}.yaml: {error}", file=sys.stderr)
         return 1
+    try:
+        with alone(home() / "make-up.lock"):
+            return _steps()
+    except LeftOverError as error:
+        print(f"make up: {error}", file=sys.stderr)
+        return 1
+
+
+def _steps() -> int:
+    """The steps, each timed."""
     steps: list[tuple[str, Callable[[], object]]] = [
         ("toolchain", lambda: paths(build=True)),
         ("world", _world),
@@ -111,7 +125,7 @@ def main() -> int:
         start = time.monotonic()
         try:
             step()
-        except StepFailedError as error:
+        except (StepFailedError, LeftOverError) as error:
             print(f"make up: {name}: {error}", file=sys.stderr)
             return 1
         taken.append((name, time.monotonic() - start))
@@ -119,6 +133,8 @@ def main() -> int:
     print_summary(ROOT, STACK)
     print("\nTook: " + ", ".join(f"{name} {_minutes(seconds)}" for name, seconds in taken), end="")
     print(f"; all {_minutes(sum(seconds for _, seconds in taken))}")
+    if not World.find().in_this_shell:
+        print(f"Note: {OLD_SHELL}.")
     print('Next: eval "$(make -s env)", then kubectl, helm, aws and pulumi act on the sandbox.')
     return 0
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import yaml
 
-from bastide.settings import Settings, SettingsError, load_stack_file, read_stack_file
+from bastide.settings import Settings, SettingsError, load_stack_file, read_stack_file, stack_file
 from sandbox.environment import full_environment
 from sandbox.plugins.rehearsal import VARIABLE
 from sandbox.state import World
@@ -41,11 +41,8 @@ def rehearse(stack: str) -> int:
     """Previews the stack in a world that runs; returns the preview's exit status. Raises RehearsalError, and
     NoWorldError when no world runs."""
     environment = full_environment(World.find()) | {VARIABLE: "1"}
-    path = ROOT / "stacks" / f"Pulumi.{stack}.yaml"
-    if not path.is_file():
-        known = sorted(each.name.split(".")[1] for each in path.parent.glob("Pulumi.*.yaml"))
-        raise RehearsalError(f"no stack {stack!r}; there are: {', '.join(known)}")
     try:
+        path = stack_file(stack, ROOT / "stacks")
         settings = load_stack_file(path)
     except SettingsError as error:
         raise RehearsalError(str(error)) from None
@@ -83,6 +80,8 @@ def _copy(folder: Path, stack_file: Path, settings: Settings) -> None:
     project["runtime"]["options"]["virtualenv"] = str(Path(sys.executable).parent.parent)
     (folder / "Pulumi.yaml").write_text(yaml.safe_dump(project))
     content = yaml.safe_load(stack_file.read_text())
+    # A key without a prefix means the same as one with it, and stood beside it twice.
+    content["config"] = {key: value for key, value in content["config"].items() if ":" in str(key)}
     for key, value in with_stand_ins(read_stack_file(stack_file), settings).items():
         content["config"][f"bastide:{key}"] = value
     (folder / "stacks" / stack_file.name).write_text(yaml.safe_dump(content))

@@ -28,6 +28,10 @@ PASSPHRASE: Final = "sandbox"  # noqa: S105
 """Passphrase of the sandbox's Pulumi state. Public on purpose: a sandbox holds no secret worth keeping."""
 
 
+OLD_SHELL: Final = 'this shell\'s environment is of a world that is gone: eval "$(make -s env)" again'
+"""Said where the variables of an earlier `env` lead to nobody."""
+
+
 class NoWorldError(Exception):
     """No sandbox runs; the text says how to start one."""
 
@@ -69,10 +73,17 @@ class World:
             os.kill(found.pid, 0)
         except (FileNotFoundError, ProcessLookupError, PermissionError, ValueError, TypeError):
             # Gone, its number given to another user's process, or not a file of this release.
+            hint = f"; {OLD_SHELL}, once it runs" if "AWS_ENDPOINT_URL" in os.environ else ""
             raise NoWorldError(
-                "no sandbox is running: start one with `make up` or `bastide sandbox up`"
+                f"no sandbox is running: start one with `make up` or `bastide sandbox up`{hint}"
             ) from None
         return found
+
+    @property
+    def in_this_shell(self) -> bool:
+        """Whether this environment leads here. One without the sandbox's variables is not of another world."""
+        ours = "BASTIDE_SANDBOX_HOME" in os.environ and "AWS_ENDPOINT_URL" in os.environ
+        return not ours or os.environ["AWS_ENDPOINT_URL"] == self.aws_endpoint
 
     def save(self) -> None:
         """Writes the file at once and whole."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -15,7 +16,7 @@ from botocore.exceptions import (
     ProfileNotFound,
 )
 
-from bastide import names
+from bastide import names, unreached
 from bastide.bootstrap.errors import BootstrapError
 from bastide.settings import Settings
 
@@ -30,10 +31,19 @@ class Account:
     _clients: dict[tuple[str, str], Any] = field(default_factory=dict)
 
     def client(self, service: str, region: str | None = None) -> Any:
-        """A boto3 client, the same one each time; in the stack's region unless another is given."""
+        """A boto3 client, the same one each time; in the stack's region unless another is given. Raises
+        BootstrapError when its endpoint is none."""
         where = region or self.settings.region
         if (service, where) not in self._clients:
-            self._clients[service, where] = self.session.client(service, region_name=where)
+            try:
+                found = self.session.client(service, region_name=where)
+                _ = urlsplit(found.meta.endpoint_url).port  # raises too, and only a request would find out
+            except ValueError as error:
+                raise BootstrapError(
+                    f"AWS cannot be addressed: {error}; correct AWS_ENDPOINT_URL (or endpoint_url in AWS's "
+                    "configuration), an address such as http://127.0.0.1:4566, or unset it to mean AWS itself"
+                ) from None
+            self._clients[service, where] = found
         return self._clients[service, where]
 
     @property
@@ -99,4 +109,4 @@ def clear(doing: str) -> Iterator[None]:
             ) from None
         raise BootstrapError(f"could not {doing}: {error.operation_name}: {code}: {message}") from None
     except BotoCoreError as error:
-        raise BootstrapError(f"could not {doing}: AWS was not reached: {error}") from None
+        raise BootstrapError(f"could not {doing}: AWS was not reached: {unreached.why(error)}") from None

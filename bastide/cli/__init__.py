@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
+import select
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -37,7 +40,40 @@ def _usage() -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line; returns the exit status."""
+    """Runs the command line; returns the exit status. One that is interrupted, or whose reader has gone (`| head`),
+    ends as a shell would say it: 128 and the signal's number."""
+    try:
+        try:
+            return _run(argv)
+        finally:
+            # Here, and not when the interpreter ends, whose complaint nobody could catch.
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("\ninterrupted", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except BrokenPipeError as error:
+        if _drop_unread():
+            return 128 + signal.SIGPIPE
+        print(f"error: the other side closed a connection ({error}); run it again", file=sys.stderr)
+        return 1
+
+
+def _drop_unread() -> bool:
+    """Whether nobody reads what is printed; what is left of it then goes nowhere."""
+    found = False
+    for stream in (sys.stdout, sys.stderr):
+        # Not by a flush: after one that failed, nothing may be left to fail again.
+        waiting = select.poll()
+        waiting.register(stream.fileno(), 0)
+        if waiting.poll(0):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+            found = True
+    return found
+
+
+def _run(argv: Sequence[str] | None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help"):
         print(_usage())

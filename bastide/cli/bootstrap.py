@@ -8,12 +8,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 
 from bastide.bootstrap.errors import BootstrapError
 from bastide.bootstrap.parts import GOOD, Line, Mode, all_good
 from bastide.bootstrap.trust import DEFAULT_AUDIENCE, Trust
-from bastide.settings import Settings, SettingsError, load_stack_file
+from bastide.settings import Settings, SettingsError, load_stack_file, stack_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _settings(stack: str) -> Settings:
-    return load_stack_file(Path("stacks") / f"Pulumi.{stack}.yaml")
+    return load_stack_file(stack_file(stack))
 
 
 def _mode(arguments: argparse.Namespace) -> Mode:
@@ -138,9 +137,10 @@ def _quotas(arguments: argparse.Namespace, settings: Settings) -> int:
     for each in answers:
         print(each)
     short = [each for each in answers if each.room is Room.SHORT]
-    if short and (arguments.request or arguments.dry_run):
+    if arguments.request or arguments.dry_run:
+        # Asking is all that it is told to do; whether there is room tells the command without these, and `check`.
         ask(account, answers, arguments.dry_run, print)
-        return 0
+        return 1 if any(each.room is Room.UNKNOWN for each in answers) else 0
     if short:
         print(f"\n{len(short)} are too small: run it again with --request to ask for more")
     return 1 if any(each.room is not Room.ENOUGH for each in answers) else 0

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
 from bastide.catalogues.prices import HOURS_A_MONTH
 from bastide.plans.costs import Estimate, Item, estimate
-from bastide.settings import SettingsError, load_stack_file
+from bastide.settings import SettingsError, load_stack_file, stack_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(f"error: --weights-gb {arguments.weights_gb:g} is no size of a model: give GB", file=sys.stderr)
         return 2
     try:
-        settings = load_stack_file(Path("stacks") / f"Pulumi.{arguments.stack}.yaml")
+        settings = load_stack_file(stack_file(arguments.stack))
     except SettingsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from bastide.identity import table as identity_table
+from bastide.settings import NoStackError, stack_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +57,12 @@ class StateError(Exception):
 
 
 def exported(stack: str) -> dict[str, Any]:
-    """The state of a stack, by the pulumi command in this folder."""
+    """The state of a stack, by the pulumi command in this folder. To Pulumi `ORGANIZATION/PROJECT/NAME` is a name
+    too."""
+    try:
+        stack_file(re.sub(r"^[\w-]+/([\w-][\w.-]*/)?", "", stack))
+    except NoStackError as error:
+        raise StateError(f"{error}; or give --state FILE") from None
     try:
         done = subprocess.run(
             ["pulumi", "stack", "export", "--stack", stack], capture_output=True, text=True, check=False
@@ -104,6 +111,6 @@ def _texts(arns: list[str]) -> tuple[dict[str, str], str]:
             version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
             document = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
             found[arn] = document if isinstance(document, str) else json.dumps(document)
-    except (BotoCoreError, ClientError) as error:
+    except (BotoCoreError, ClientError, ValueError) as error:  # ValueError: an AWS_ENDPOINT_URL that is none
         return found, f"IAM could not be asked ({error})"
     return found, ""

@@ -10,11 +10,12 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from bastide.cli.model_mirror import add_mirror, run_mirror
+from bastide.cli.model_mirror import Store, add_mirror, run_mirror, told
 from bastide.models.errors import ModelError
 from bastide.models.licence import canonical, check_source
 from bastide.models.make_tiny import make_tiny
 from bastide.models.manifest import Manifest, scan
+from bastide.models.owner import expecting
 from bastide.settings.base import Version
 from bastide.settings.models import ModelName
 
@@ -59,6 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
     except ModelError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:  # the reader of what is printed has enough: `main` ends
+        raise
     except OSError as error:
         print(f"error: {error.filename or 'a file'} cannot be read: {error.strerror}", file=sys.stderr)
         return 1
@@ -78,20 +81,19 @@ def _publish(arguments: argparse.Namespace) -> None:
     _check("--version", Version, arguments.version)
     licence = canonical(arguments.licence)
     check_source(arguments.source)
-    bucket, region = _store(arguments)
+    store = _store(arguments)
     manifest = scan(arguments.folder, arguments.name, arguments.version, licence, arguments.source)
-    done = publish(s3_client(region), bucket, arguments.folder, manifest, lambda line: print(f"  {line}"))
-    if done.already:
-        print(f"{done.url} is already published, nothing to do")
-    else:
-        print(f"{done.url} published: {len(manifest.files)} files, {manifest.total:,} bytes")
+    done = publish(
+        store_client(store), store.bucket, arguments.folder, manifest, lambda line: print(f"  {line}")
+    )
+    print(told(done, manifest))
     _print_digest(manifest)
 
 
 def _mirror(arguments: argparse.Namespace) -> None:
     _check("--name", ModelName, arguments.name)
     _check("--version", Version, arguments.version)
-    manifest = run_mirror(arguments, _store, s3_client)
+    manifest = run_mirror(arguments, _store, store_client)
     if manifest is not None:
         _print_digest(manifest)
 
@@ -126,28 +128,50 @@ def _check(option: str, kind: Any, value: str) -> None:
         raise ModelError(f"{option} {value!r} {reason}") from None
 
 
-def _store(arguments: argparse.Namespace) -> tuple[str, str | None]:
-    """Bucket and region: what was given, else the stack's."""
-    if arguments.stack:
-        from bastide.settings import SettingsError, load_stack_file
+def _store(arguments: argparse.Namespace) -> Store:
+    """Bucket and region: what was given, else the stack's. The owner: the stack's account."""
+    if arguments.stack is not None:
+        from bastide.settings import SettingsError, load_stack_file, stack_file
 
-        path = Path("stacks") / f"Pulumi.{arguments.stack}.yaml"
         try:
-            settings = load_stack_file(path)
+            settings = load_stack_file(stack_file(arguments.stack))
         except SettingsError as error:
             raise ModelError(f"no model bucket for stack {arguments.stack!r}: {error}") from None
-        return arguments.bucket or settings.model_bucket, arguments.region or settings.region
+        return Store(
+            arguments.bucket or settings.model_bucket,
+            arguments.region or settings.region,
+            settings.account_id,
+        )
     if not arguments.bucket:
         raise ModelError("where to? give --bucket BUCKET, or --stack STACK to mean that stack's model bucket")
-    return arguments.bucket, arguments.region
+    return Store(arguments.bucket, arguments.region, None)
+
+
+def store_client(store: Store) -> Any:
+    """An S3 client that refuses a bucket of any account but the store's."""
+    return expecting(s3_client(store.region), store.account_id or _caller(store.region))
 
 
 def s3_client(region: str | None) -> Any:
     """A client by AWS's own settings (profile, environment, AWS_ENDPOINT_URL)."""
+    return _client("s3", region)
+
+
+def _client(service: str, region: str | None) -> Any:
     import boto3
     from botocore.exceptions import BotoCoreError
 
     try:
-        return boto3.session.Session(region_name=region).client("s3")
-    except BotoCoreError as error:
+        return boto3.session.Session(region_name=region).client(service)
+    except (BotoCoreError, ValueError) as error:  # ValueError: an AWS_ENDPOINT_URL that is none
         raise ModelError(f"AWS's settings cannot be used: {error}") from None
+
+
+def _caller(region: str | None) -> str:
+    """The account of the credentials."""
+    from bastide.models.publish import clear
+
+    with clear("of the caller's account"):
+        # STS answers in every region; a client without one does not start.
+        account: str = _client("sts", region or "us-east-1").get_caller_identity()["Account"]
+    return account

@@ -4,21 +4,42 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from bastide.models.errors import ModelError
 from bastide.models.hub import ENDPOINT, TOKEN_VARIABLE, hub_model
-from bastide.models.manifest import Manifest, scan
+from bastide.models.manifest import Manifest, ModelFile, scan
 from bastide.models.mirror import PARALLEL, mirror
 from bastide.models.mirror_http import Fetcher
-from bastide.models.mirror_source import RemoteModel, choose
+from bastide.models.mirror_source import RemoteFile, RemoteModel, choose
+from bastide.models.mirror_upload import LEAST_PART
 from bastide.models.mirror_urls import url_list
-from bastide.models.publish import PART, publish
+from bastide.models.publish import PART, Published, publish
 
 _KINDS: Final = "hub:ORG/NAME@REVISION, dir:FOLDER or urls:FILE"
 _MIB: Final = 2**20
+MOST_PART_MIB: Final = 5 * 1024
+"""S3's most of a part: 5 GiB (S3 user guide, "Amazon S3 multipart upload limits")."""
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where models go: the bucket, its region (None: AWS's settings), and the account that must own it (None: the
+    caller's)."""
+
+    bucket: str
+    region: str | None
+    account_id: str | None
+
+
+def told(done: Published, manifest: Manifest) -> str:
+    """What a publish did, in one line."""
+    if done.already:
+        return f"{done.url} is already published, nothing to do"
+    return f"{done.url} published: {len(manifest.files)} files, {manifest.total:,} bytes"
 
 
 def add_mirror(actions: Any) -> None:
@@ -34,7 +55,7 @@ def add_mirror(actions: Any) -> None:
     get.add_argument("--region", help="the bucket's region; default: the stack's, else AWS's")
     get.add_argument("--licence", default="", help="the model's licence; default: what the hub says of it")
     get.add_argument("--source", default="", help="where a folder's model came from; of a hub it is known")
-    get.add_argument("--endpoint", default=ENDPOINT, help=f"the hub; default: {ENDPOINT}")
+    get.add_argument("--endpoint", help=f"the hub; default: {ENDPOINT}")
     get.add_argument(
         "--leave-out",
         action="append",
@@ -55,20 +76,33 @@ def add_mirror(actions: Any) -> None:
 
 def run_mirror(
     arguments: argparse.Namespace,
-    store: Callable[[argparse.Namespace], tuple[str, str | None]],
-    client: Callable[[str | None], Any],
+    store: Callable[[argparse.Namespace], Store],
+    client: Callable[[Store], Any],
 ) -> Manifest | None:
-    """Mirrors; the manifest of the version, or None after a dry run. `store` finds bucket and region. Raises
+    """Mirrors; the manifest of the version, or None after a dry run. `store` finds bucket, region and owner. Raises
     ModelError and OSError."""
     if not 1 <= arguments.parallel <= 64:
         raise ModelError(f"--parallel {arguments.parallel} is refused: give 1 to 64 files at once")
+    if not LEAST_PART // _MIB <= arguments.part_mib <= MOST_PART_MIB:
+        raise ModelError(
+            f"--part-mib {arguments.part_mib} is refused: S3 takes parts of {LEAST_PART // _MIB} to "
+            f"{MOST_PART_MIB} MiB"
+        )
     kind, _, rest = arguments.origin.partition(":")
     if kind not in ("hub", "dir", "urls") or not rest:
         raise ModelError(f"--from {arguments.origin!r} is no source: give {_KINDS}")
+    if arguments.endpoint is not None and kind != "hub":
+        raise ModelError(
+            f"--endpoint is for hub:ORG/NAME@REVISION, and {kind}: does not ask a hub: leave it out"
+        )
     if kind == "dir":
         return _folder(arguments, Path(rest), store, client)
     fetcher = Fetcher(os.environ.get(TOKEN_VARIABLE, "") if kind == "hub" else "")
-    model = hub_model(rest, arguments.endpoint, fetcher) if kind == "hub" else url_list(Path(rest), fetcher)
+    model = (
+        hub_model(rest, arguments.endpoint or ENDPOINT, fetcher)
+        if kind == "hub"
+        else url_list(Path(rest), fetcher)
+    )
     licence = arguments.licence or model.licence
     if not licence:
         raise ModelError(
@@ -78,10 +112,10 @@ def run_mirror(
     if arguments.dry_run:
         _say(model, tuple(arguments.leave_out))
         return None
-    bucket, region = store(arguments)
+    there = store(arguments)
     done = mirror(
-        client(region),
-        bucket,
+        client(there),
+        there.bucket,
         model,
         fetcher,
         name=arguments.name,
@@ -93,31 +127,32 @@ def run_mirror(
         parallel=arguments.parallel,
     )
     if done.published.already:
-        print(f"{done.published.url} is already published, nothing to do")
+        print(told(done.published, done.manifest))
     else:
-        print(
-            f"{done.published.url} published: {len(done.manifest.files)} files, {done.manifest.total:,} bytes, of "
-            f"which {done.sent_bytes:,} were sent in this run"
-        )
+        print(f"{told(done.published, done.manifest)}, of which {done.sent_bytes:,} were sent in this run")
     return done.manifest
 
 
 def _say(model: RemoteModel, leave_out: tuple[str, ...]) -> None:
     taken, left = choose(model.files, leave_out)
-    for each in sorted(taken, key=lambda file: file.name):
-        print(f"  {each.size:>16,}  {each.name}")
     for each in left:
         print(f"  left out: {each.name}")
-    print(
-        f"dry run: nothing was stored; {len(taken)} files, {sum(each.size for each in taken):,} bytes would be"
-    )
+    _would(taken)
+
+
+def _would(files: Iterable[RemoteFile | ModelFile]) -> None:
+    chosen = sorted(files, key=lambda file: file.name)
+    for each in chosen:
+        print(f"  {each.size:>16,}  {each.name}")
+    total = sum(each.size for each in chosen)
+    print(f"dry run: nothing was stored; {len(chosen)} files, {total:,} bytes would be")
 
 
 def _folder(
     arguments: argparse.Namespace,
     folder: Path,
-    store: Callable[[argparse.Namespace], tuple[str, str | None]],
-    client: Callable[[str | None], Any],
+    store: Callable[[argparse.Namespace], Store],
+    client: Callable[[Store], Any],
 ) -> Manifest | None:
     """A folder is published as by `bastide model publish`."""
     if not arguments.licence or not arguments.source:
@@ -126,9 +161,9 @@ def _folder(
         raise ModelError("--leave-out is for hubs and lists: take the files out of the folder")
     manifest = scan(folder, arguments.name, arguments.version, arguments.licence, arguments.source)
     if arguments.dry_run:
-        print(f"dry run: nothing was stored; {len(manifest.files)} files, {manifest.total:,} bytes would be")
+        _would(manifest.files)
         return None
-    bucket, region = store(arguments)
-    done = publish(client(region), bucket, folder, manifest, lambda line: print(f"  {line}", flush=True))
-    print(f"{done.url} {'is already published, nothing to do' if done.already else 'published'}")
+    there = store(arguments)
+    done = publish(client(there), there.bucket, folder, manifest, lambda line: print(f"  {line}", flush=True))
+    print(told(done, manifest))
     return manifest

@@ -8,12 +8,12 @@ the role. Nothing is changed.
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from bastide.cli import preflight_aws, preflight_local
 from bastide.cli.preflight_line import FAIL, Line
-from bastide.settings import Settings, SettingsError, load_stack_file
+from bastide.settings import Settings, SettingsError, load_stack_file, stack_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,28 +23,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rights",
         nargs="?",
         const="",
+        type=_role,
         metavar="ROLE_ARN",
         help="also ask IAM whether a role may do what a run does; without an ARN: the one signed in as",
     )
 
 
+def _role(given: str) -> str:
+    """The IAM role or user whose rights are asked for; '' is the caller's."""
+    found = preflight_aws.principal(given)
+    if found and not re.fullmatch(r"arn:[\w-]+:iam::\d{12}:(role|user)/[\w+=,.@/-]+", found, re.ASCII):
+        raise argparse.ArgumentTypeError(
+            f"{given!r} is no IAM role or user; give arn:aws:iam::<account>:role/<name>, or no ARN for the one "
+            "signed in as"
+        )
+    return found
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Runs `bastide preflight`; 0 when no line failed, else 1."""
-    path = Path("stacks") / f"Pulumi.{arguments.stack}.yaml"
     try:
-        settings = load_stack_file(path)
+        settings = load_stack_file(stack_file(arguments.stack))
     except SettingsError as error:
-        print(Line("settings", FAIL, str(error)))
-        return 1
+        return _told(iter([Line("settings", FAIL, str(error))]))
+    return _told(_lines(settings, arguments.stack, arguments.rights))
+
+
+def _told(lines: Iterator[Line]) -> int:
     failed = 0
-    for line in _lines(settings, arguments.rights):
+    for line in lines:
         print(line, flush=True)
         failed += line.result == FAIL
     print(f"\n{failed} of these would stop a run." if failed else "\nNothing here would stop a run.")
     return 1 if failed else 0
 
 
-def _lines(settings: Settings, rights: str | None) -> Iterator[Line]:
+def _lines(settings: Settings, stack: str, rights: str | None) -> Iterator[Line]:
     """As they are found: some take seconds."""
     yield from preflight_local.look(settings)
-    yield from preflight_aws.look(settings, rights)
+    yield from preflight_aws.look(settings, stack, rights)

@@ -13,14 +13,17 @@ from bastide.cli.preflight_line import FAIL, NOTE, OK, Line
 from bastide.settings import CreatedCluster, Settings
 
 
-def look(settings: Settings, rights: str | None) -> Iterator[Line]:
+def look(settings: Settings, stack: str, rights: str | None) -> Iterator[Line]:
     """The lines, in order. Without credentials there is nothing more to look at. `rights`: the ARN of the role
     whose rights are asked for, '' for the caller's, None for nobody's."""
     import boto3
 
-    session = boto3.session.Session(region_name=settings.region)
     try:
+        session = boto3.session.Session(region_name=settings.region)
         identity = session.client("sts").get_caller_identity()
+    except ValueError as error:
+        yield Line("credentials", FAIL, f"{error}; correct AWS_ENDPOINT_URL, or unset it to mean AWS itself")
+        return
     except (BotoCoreError, ClientError) as error:
         yield Line(
             "credentials", FAIL, f"{error}; sign in as the deploy role (AWS_PROFILE, or the CI's OIDC step)"
@@ -39,7 +42,9 @@ def look(settings: Settings, rights: str | None) -> Iterator[Line]:
     yield _administrator(settings, caller)
     yield from _cluster(settings, session)
     if rights is not None:
-        yield from preflight_rights.look(settings, session, rights or principal(caller))
+        asked = rights or principal(caller)
+        own = asked == principal(caller)
+        yield from preflight_rights.look(settings, stack, session, asked, caller=own)
 
 
 def principal(caller: str) -> str:

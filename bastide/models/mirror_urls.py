@@ -20,7 +20,12 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 def url_list(path: Path, fetcher: Fetcher) -> RemoteModel:
     """The files of a list. Raises ModelError."""
-    text = path.read_text()
+    try:
+        text = path.read_bytes().decode()
+    except UnicodeDecodeError as error:
+        raise ModelError(
+            f"{path}: byte {error.start + 1} is not UTF-8; a list is plain text: save it as UTF-8"
+        ) from None
     files, names = [], set()
     for number, line in enumerate(text.splitlines(), 1):
         words = line.partition("#")[0].split()

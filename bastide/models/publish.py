@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from bastide import names
+from bastide import names, unreached
 from bastide.models import licence
 from bastide.models.errors import ModelError
 from bastide.models.manifest import MANIFEST_NAME, SUMS_NAME, Manifest, ModelFile, parse, sha256_of
@@ -330,12 +330,13 @@ def clear(bucket: str) -> Iterator[None]:
             ) from None
         if code in ("AccessDenied", "403"):
             raise ModelError(
-                f"AWS refuses {error.operation_name} on bucket {bucket!r}: the identity needs s3:ListBucket, "
-                "s3:GetObject and s3:PutObject on it, and kms:GenerateDataKey and kms:Decrypt on its key "
-                f"({message})"
+                f"AWS refuses {error.operation_name} on bucket {bucket!r}: either the bucket is not of the stack's "
+                "account (without --stack: not of the caller's), and nothing goes to others; or the identity needs "
+                "s3:ListBucket, s3:GetObject and s3:PutObject on it, and kms:GenerateDataKey and kms:Decrypt on its "
+                f"key ({message})"
             ) from None
         raise ModelError(
             f"AWS refused {error.operation_name} on bucket {bucket!r}: {code}: {message}"
         ) from None
     except BotoCoreError as error:
-        raise ModelError(f"S3 could not be reached for bucket {bucket!r}: {error}") from None
+        raise ModelError(f"S3 could not be reached for bucket {bucket!r}: {unreached.why(error)}") from None

@@ -106,7 +106,7 @@ class Estimate:
             f"{self.hourly * HOURS_A_MONTH:,.0f} a month"
         )
         if self.hourly_most > self.hourly:
-            text += f"; with every pool at its largest {self.hourly_most:,.2f} an hour"
+            text += f"; with every pool at its largest {lead}{self.hourly_most:,.2f} an hour"
         if self.unpriced:
             text += f"; unpriced: {', '.join(each.name for each in self.unpriced)}"
         return f"{text}; about {self.hours:.1f} h to bring up"

@@ -65,24 +65,32 @@ class Lock:
 
 
 def mend_files(backend: Path, project: str, stack: str) -> list[str]:
-    """Removes what the file backend left half written of one stack, and returns the names.
+    """Removes what the file backend left half written of one stack, and returns the names. To be called only when
+    no run of the stack lives."""
+    found = half_written(backend, project, stack)
+    for path in found:
+        path.unlink()
+    return [path.name for path in found]
+
+
+def half_written(backend: Path, project: str, stack: str) -> list[Path]:
+    """What the file backend left half written of one stack.
 
     The backend writes a file in three steps: its bytes under a temporary name, its attributes beside it, and a
     rename. The state is whole at every moment, but attributes that were cut off stop every later command
-    ("EOF"); without any, the defaults apply. To be called only when no run of the stack lives.
+    ("EOF"); without any, the defaults apply.
     """
     folders = (
         backend / ".pulumi" / "stacks" / project,
         backend / ".pulumi" / "locks" / "organization" / project / stack,
     )
-    removed = []
+    found = []
     for path in [path for folder in folders for path in sorted(folder.glob("*"))]:
         if path.parent == folders[0] and not path.name.startswith(f"{stack}.json"):
             continue
         if path.suffix == ".tmp" or (path.suffix == ".attrs" and not _is_json(path)):
-            path.unlink()
-            removed.append(path.name)
-    return removed
+            found.append(path)
+    return found
 
 
 def _is_json(path: Path) -> bool:

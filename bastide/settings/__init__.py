@@ -1,12 +1,12 @@
 """What a stack file may say: frozen models, every mistake reported at once.
 
-`load_layers` is the way in, over a stack's layers; `load_stack_file(path)` reads a stack's files without
-Pulumi.
+`load_layers` is the way in, over a stack's layers; `load_stack_file(stack_file(name))` reads a stack's files
+without Pulumi.
 """
 
 from bastide.settings.base import UNRESOLVED
 from bastide.settings.cluster import AddonVersions, AdoptedCluster, ClusterSettings, CreatedCluster
-from bastide.settings.errors import Problem, SettingsError
+from bastide.settings.errors import NoStackError, Problem, SettingsError
 from bastide.settings.images import ImageSettings, ImagesSettings
 from bastide.settings.load import decode, load_layers, load_stack_file, refuse_unresolved
 from bastide.settings.model_store import AdoptedModelStore, CreatedModelStore, ModelStoreSettings
@@ -14,7 +14,14 @@ from bastide.settings.models import EngineSettings, ModelSettings
 from bastide.settings.network import AdoptedNetwork, CreatedNetwork, NetworkSettings
 from bastide.settings.pools import PoolSettings, SystemPoolSettings
 from bastide.settings.root import Environment, Settings
-from bastide.settings.stack_files import Layer, read_stack_file, shared_layers, siblings
+from bastide.settings.stack_files import (
+    Layer,
+    read_stack_file,
+    refuse_ambiguous,
+    shared_layers,
+    siblings,
+    stack_file,
+)
 
 __all__ = [
     "UNRESOLVED",
@@ -34,6 +41,7 @@ __all__ = [
     "ModelSettings",
     "ModelStoreSettings",
     "NetworkSettings",
+    "NoStackError",
     "PoolSettings",
     "Problem",
     "Settings",
@@ -43,7 +51,9 @@ __all__ = [
     "load_layers",
     "load_stack_file",
     "read_stack_file",
+    "refuse_ambiguous",
     "refuse_unresolved",
     "shared_layers",
     "siblings",
+    "stack_file",
 ]

@@ -6,11 +6,20 @@ A type's check states what is allowed, why, and what to do; the loader puts the 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Network, NetmaskValueError
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from bastide.settings.errors import choices
@@ -34,6 +43,40 @@ class Strict(BaseModel):
         populate_by_name=True,
         use_attribute_docstrings=True,
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _completed(cls, raw: Any) -> Any:
+        return cls.completed(raw) if isinstance(raw, Mapping) else raw
+
+    @classmethod
+    def completed(cls, raw: Mapping[str, Any]) -> dict[str, Any]:
+        """`raw` with what each of its values that is given in part must have, from the setting's default: an image's
+        digest may be written alone. What the part may leave out anyway is not taken over: a default's digest is
+        not that of another tag."""
+        result = dict(raw)
+        for name, field in cls.model_fields.items():
+            key = name if name in raw else field.alias or name
+            given, default = raw.get(key), field.default
+            if (
+                isinstance(given, Mapping)
+                and isinstance(default, Strict)
+                and type(default) is field.annotation
+            ):
+                required = default.required()
+                result[key] = {
+                    **{inner: value for inner, value in required.items() if inner not in given},
+                    **given,
+                }
+        return result
+
+    def required(self) -> dict[str, Any]:
+        """The values that this model has no default for, by their names in the stack file."""
+        return {
+            info.alias or name: getattr(self, name)
+            for name, info in type(self).model_fields.items()
+            if info.is_required()
+        }
 
     def __getattr__(self, name: str) -> Any:
         # Reached only for what is not set: in a model that the loader salvaged from mistaken input, the
@@ -137,9 +180,13 @@ Cidr = Annotated[
 def eks_regions() -> tuple[str, ...]:
     """Regions of the `aws` partition in which EKS is offered, from botocore's own endpoint data (no
     request)."""
-    import botocore.session
+    from botocore.loaders import Loader
+    from botocore.regions import EndpointResolver
 
-    return tuple(botocore.session.get_session().get_available_regions("eks"))
+    # Not by a session: that would read the user's profile, and fail with it.
+    own = Loader(extra_search_paths=[Loader.BUILTIN_DATA_PATH], include_default_search_paths=False)
+    resolver = EndpointResolver(own.load_data("endpoints"), uses_builtin_data=True)
+    return tuple(resolver.get_available_endpoints("eks"))
 
 
 def _region(value: str) -> str:

@@ -31,4 +31,8 @@ class AwsCloud(Strict):
     permissions_boundary: PolicyArn | None = None
     """ARN of the IAM policy that bounds every role that the stack makes, so that who may run `pulumi up` cannot
     give itself more by making a role. `bastide bootstrap role` makes one and prints its ARN. Without it roles are
-    bounded by nothing, and so is the deploy role."""
+    bounded by nothing, and so is the deploy role; staging and prod refuse that."""
+
+    allow_unbounded_roles: bool = False
+    """Whether staging or prod may do without `permissionsBoundary`. Turn it on where something else keeps whoever has
+    the deploy role from making an administrator, such as a service control policy."""

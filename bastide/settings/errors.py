@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from difflib import get_close_matches
 from typing import Any, get_args
 
@@ -38,6 +39,26 @@ class SettingsError(Exception):
         noun = "mistake" if count == 1 else "mistakes"
         lines = "\n".join(f"  {number}. {problem}" for number, problem in enumerate(self.problems, 1))
         super().__init__(f"the stack's settings have {count} {noun}; nothing was registered:\n{lines}")
+
+
+class NoStackError(SettingsError):
+    """There is no stack of that name, or no stacks here at all; the text is the one line that says it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__([Problem("", reason)])
+        self.args = (reason,)
+
+
+LONGEST = 80
+"""Characters of a given value that a message shows: enough to find it by."""
+
+
+def shown(value: object) -> str:
+    """A given value as a stack file has it, cut when it is long."""
+    if value is None:
+        return "an empty value"
+    text = str(value).lower() if isinstance(value, bool) else repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}... ({len(text):,} characters)"
 
 
 def path_of(location: Sequence[str | int]) -> str:
@@ -131,13 +152,23 @@ def from_pydantic(model: type[BaseModel], error: ErrorDetails, at: Sequence[str 
             kinds = variants(end)
             return Problem(
                 f"{path}.kind",
-                f"{error['ctx']['tag']!r} is no kind of it{choices(error['ctx']['tag'], kinds)}{meaning}",
+                f"{shown(error['ctx']['tag'])} is no kind of it{choices(error['ctx']['tag'], kinds)}{meaning}",
             )
         case "value_error":
             reason = error["ctx"]["error"]
-            return Problem(path, f"{given!r} {reason}")
-        case "model_type" | "dict_type":
-            return Problem(path, f"{given!r} is not a mapping of settings{meaning}")
+            return Problem(path, f"{shown(given)} {reason}")
+        case "model_type" | "dict_type" | "model_attributes_type":
+            return Problem(path, f"{shown(given)} is not a mapping of settings{meaning}")
+        case "tuple_type" | "list_type":
+            return Problem(
+                path, f"{shown(given)} is not a list{meaning}; write a list, in [ ] or one `- ` a line"
+            )
+        case "string_type" if isinstance(given, bool | int | float | date):
+            return Problem(
+                path,
+                f"{shown(given) if isinstance(given, bool | int | float) else given} is what YAML makes of it without "
+                f"quotes, and no text; put it in quotes, as it is meant{meaning}",
+            )
         case _:
             expected = error["msg"][0].lower() + error["msg"][1:]
-            return Problem(path, f"{given!r} is refused: {expected}{meaning}")
+            return Problem(path, f"{shown(given)} is refused: {expected}{meaning}")

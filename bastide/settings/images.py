@@ -5,13 +5,23 @@ default is `unresolved` and a run outside a sandbox asks for it."""
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Any
+
+from pydantic import ConfigDict, Field
 
 from bastide.settings.base import UNRESOLVED, Digest, Strict
 
 
+def _in_part(schema: dict[str, Any]) -> None:
+    """In a stack file nothing is required, as every image has a default."""
+    del schema["required"]
+
+
 class ImageSettings(Strict):
-    """One image: repository, tag and digest."""
+    """One image: repository, tag and digest. One given in part, such as its digest alone, has repository and tag of
+    the image's default."""
+
+    model_config = ConfigDict(json_schema_extra=_in_part)
 
     repository: str = Field(min_length=1)
     """Registry and repository, without a tag."""

@@ -16,10 +16,20 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from bastide.settings.base import Strict
 from bastide.settings.checks import problems_across
-from bastide.settings.errors import PROJECT, Problem, SettingsError, from_pydantic
+from bastide.settings.errors import Problem, SettingsError, from_pydantic
 from bastide.settings.root import Settings
-from bastide.settings.stack_files import Layer, merged, origin, siblings, stack_layers
+from bastide.settings.stack_files import (
+    Layer,
+    clashes,
+    merged,
+    origin,
+    setting_name,
+    siblings,
+    stack_layers,
+    stack_name,
+)
 from bastide.settings.variants import variant_of, variants
 
 
@@ -40,12 +50,13 @@ def load(raw: Mapping[str, Any]) -> Settings:
 def load_layers(layers: Sequence[Layer], others: Mapping[str, Mapping[str, Any]] | None = None) -> Settings:
     """Settings from a stack's layers, the most general first. A mistake that stands in a shared file is told with
     that file's name. `others` has the raw settings of the stacks beside it, by name, whose networks it must not
-    overlap. Raises SettingsError."""
+    overlap and whose names it must not have. Raises SettingsError."""
     from bastide.settings.network_overlaps import overlaps
+    from bastide.settings.same_names import same_names
 
     try:
-        settings = load(merged(layers))
-        problems = overlaps(settings, others or {})
+        settings = _load_merged(layers)
+        problems = [*overlaps(settings, others or {}), *same_names(settings, others or {})]
         if problems:
             raise SettingsError(problems)
     except SettingsError as error:
@@ -58,11 +69,22 @@ def load_layers(layers: Sequence[Layer], others: Mapping[str, Mapping[str, Any]]
     return settings
 
 
+def _load_merged(layers: Sequence[Layer]) -> Settings:
+    hidden = clashes(layers)
+    try:
+        settings = load(merged(layers))
+    except SettingsError as error:
+        told = {each.path for each in error.problems}
+        raise SettingsError([*error.problems, *(each for each in hidden if each.path not in told)]) from None
+    if hidden:
+        raise SettingsError(hidden)
+    return settings
+
+
 def load_stack_file(path: Path) -> Settings:
     """Settings of a stack, without Pulumi: its file over the shared ones beside it, held against the other stacks
     there. Raises SettingsError."""
-    stack = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
-    return load_layers(stack_layers(path), siblings(path.parent, stack))
+    return load_layers(stack_layers(path), siblings(path.parent, stack_name(path)))
 
 
 def _echo(error: ErrorDetails) -> bool:
@@ -110,8 +132,8 @@ def decode(config: Mapping[str, str]) -> dict[str, Any]:
     found = {}
     fields = {info.alias or name: info for name, info in Settings.model_fields.items()}
     for full_key, value in config.items():
-        namespace, _, key = full_key.partition(":")
-        if namespace != PROJECT:
+        key = setting_name(full_key)
+        if key is None:
             continue
         field = fields.get(key)
         found[key] = value if field is None or _is_text(field) else _json_or_text(value)
@@ -134,6 +156,8 @@ def _salvage(model: type[BaseModel], raw: object) -> Any:
     mapping."""
     if not isinstance(raw, Mapping):
         raise _Mistaken
+    if issubclass(model, Strict):
+        raw = model.completed(raw)
     values: dict[str, Any] = {}
     mistaken = []
     for name, field in model.model_fields.items():

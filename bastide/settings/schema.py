@@ -12,6 +12,9 @@ from bastide.settings.root import Settings
 
 Schema = dict[str, Any]
 
+_WIDE: Final = 62
+"""Characters of a default that fit into a table's cell, where the model's own table has it too."""
+
 _LIMITS: Final = {
     "minimum": "from {}",
     "exclusiveMinimum": "above {}",
@@ -42,9 +45,14 @@ def stack_file_schema() -> Schema:
         "properties": {
             "config": {
                 "type": "object",
-                "properties": {f"{PROJECT}:{key}": value for key, value in found["properties"].items()},
+                # A key without a prefix is the project's too.
+                "properties": {
+                    f"{lead}{key}": value
+                    for lead in (f"{PROJECT}:", "")
+                    for key, value in found["properties"].items()
+                },
                 # Other namespaces are Pulumi's and the providers'.
-                "patternProperties": {f"^(?!{PROJECT}:)": {}},
+                "patternProperties": {f"^(?!{PROJECT}:)[^:]*:": {}},
                 "additionalProperties": False,
             }
         },
@@ -130,16 +138,23 @@ def _table(model: Schema, definitions: Mapping[str, Schema]) -> list[str]:
     required = model.get("required", [])
     lines = ["", "| setting | type | default | meaning |", "|---|---|---|---|"]
     for key, setting in model["properties"].items():
-        default = "required" if key in required else _value(setting.get("default"))
+        default = "required" if key in required else _default(setting, definitions)
         lines.append(
             f"| `{key}` | {_type(setting, definitions)} | {default} | {_text(setting.get('description', ''))} |"
         )
     return lines
 
 
-def _value(value: Any) -> str:
-    text = json.dumps(value)
-    return f"`{text}`" if len(text) <= 60 else "see its own table" if isinstance(value, dict) else f"`{text}`"
+def _default(setting: Schema, definitions: Mapping[str, Schema]) -> str:
+    if "default" not in setting:
+        return "see where it is used"
+    value = setting["default"]
+    text = f"`{json.dumps(value)}`"
+    if not isinstance(value, dict) or len(text) <= _WIDE:
+        return text
+    parts = definitions.get(str(setting.get("$ref", "")).rpartition("/")[2], {}).get("properties", {})
+    told = parts and all("default" in part for part in parts.values())
+    return "see its own table" if told else text
 
 
 def _type(setting: Mapping[str, Any], definitions: Mapping[str, Schema]) -> str:

@@ -5,26 +5,26 @@
     stacks/Pulumi.NAME.yaml        the stack
 
 Later files win. Mappings are merged key by key; anything else, lists included, is replaced as a whole, so that
-a stack file shows every pool and engine that it has. All files have the same form, a stack file's."""
+a stack file shows every pool and engine that it has. All files have the same form, a stack file's; a key is the
+same setting with the prefix `bastide:` and without."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
-from bastide.settings.errors import PROJECT, Problem, SettingsError
+from bastide.settings.errors import PROJECT, NoStackError, Problem, SettingsError, shown
+from bastide.settings.stack_yaml import read_yaml
 
 SHARED: Final = "_shared"
 
 
 @dataclass(frozen=True)
 class Layer:
-    """The `bastide:` values of one file, without that prefix."""
+    """The settings in one file, their keys without the prefix `bastide:`."""
 
     name: str
     values: Mapping[str, Any]
@@ -34,6 +34,23 @@ def read_stack_file(path: Path) -> dict[str, Any]:
     """Raw values of a stack, without Pulumi: its file over the shared ones beside it. Raises SettingsError when
     one cannot be read or is no mapping."""
     return merged(stack_layers(path))
+
+
+def stack_file(stack: str, folder: Path = Path("stacks")) -> Path:
+    """The file of a stack by its name. Raises NoStackError, which says what stacks there are."""
+    if not folder.is_dir():
+        raise NoStackError(
+            f"there is no folder {folder} in {Path.cwd()}; run this in the repository, beside Pulumi.yaml"
+        )
+    known = {stack_name(path): path for path in folder.glob("Pulumi.*.yaml")}
+    if stack not in known:
+        raise NoStackError(f"no stack {shown(stack)}; there are: {', '.join(sorted(known)) or 'none yet'}")
+    return known[stack]
+
+
+def stack_name(path: Path) -> str:
+    """The name of a stack by its file."""
+    return path.name.removeprefix("Pulumi.").removesuffix(".yaml")
 
 
 def stack_layers(path: Path) -> list[Layer]:
@@ -47,11 +64,18 @@ def siblings(folder: Path, stack: str) -> dict[str, dict[str, Any]]:
     when that stack is run."""
     found = {}
     for path in sorted(folder.glob("Pulumi.*.yaml")):
-        name = path.name.removeprefix("Pulumi.").removesuffix(".yaml")
+        name = stack_name(path)
         if name != stack:
             with suppress(SettingsError):
                 found[name] = read_stack_file(path)
     return found
+
+
+def refuse_ambiguous(path: Path) -> None:
+    """Raises SettingsError when the stack file that Pulumi itself read has something that Pulumi takes in silence: of
+    the two forms of one key it takes either, by chance."""
+    if path.is_file():
+        read_layer(path)
 
 
 def shared_layers(folder: Path, environment: object) -> list[Layer]:
@@ -66,32 +90,52 @@ def shared_layers(folder: Path, environment: object) -> list[Layer]:
 
 def read_layer(path: Path, *, allow_secrets: bool = True) -> Layer:
     """One file's values. Raises SettingsError."""
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SettingsError([Problem("", f"cannot read {path.name}: {error}")]) from None
+    content = read_yaml(path)
     config = content.get("config") if isinstance(content, dict) else None
     if not isinstance(config, dict):
         raise SettingsError(
             [Problem("", f"{path.name} has no `config:` mapping; a stack file has its settings there")]
         )
-    lead = f"{PROJECT}:"
-    values = {key[len(lead) :]: value for key, value in config.items() if str(key).startswith(lead)}
+    values: dict[str, Any] = {}
+    problems = []
+    for key, value in config.items():
+        name = setting_name(str(key))
+        if name in values:
+            problems.append(
+                Problem(
+                    name,
+                    f"is there twice in {path.name}, as {name!r} and as '{PROJECT}:{name}', which mean the same; "
+                    "remove one",
+                )
+            )
+        elif name is not None:
+            values[name] = value
     if not allow_secrets:
-        _refuse_unusable(path, config, values)
+        problems += _unusable(path, config, values)
+    if problems:
+        raise SettingsError(problems)
     return Layer(path.name, values)
 
 
-def _refuse_unusable(path: Path, config: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+def setting_name(key: str) -> str | None:
+    """The setting that a key of a stack file means, without the prefix; None for a key of another namespace. To
+    Pulumi a key without a prefix is the project's."""
+    namespace, colon, name = key.partition(":")
+    if not colon:
+        return key
+    return name if namespace == PROJECT else None
+
+
+def _unusable(path: Path, config: Mapping[str, Any], values: Mapping[str, Any]) -> list[Problem]:
     """What a shared file must not have: keys that only the engine would read, and secrets."""
     problems = [
         Problem(
-            str(key),
-            f"stands in {path.name}, where only bastide: keys have an effect: Pulumi itself reads stack files "
-            "alone; move it to each stack's file",
+            "",
+            f"{shown(key)} stands in {path.name}, where only {PROJECT}: keys have an effect: Pulumi itself reads stack "
+            "files alone; move it to each stack's file",
         )
         for key in config
-        if not str(key).startswith(f"{PROJECT}:")
+        if setting_name(str(key)) is None
     ]
     problems += [
         Problem(
@@ -101,8 +145,7 @@ def _refuse_unusable(path: Path, config: Mapping[str, Any], values: Mapping[str,
         )
         for where in _secrets(values, "")
     ]
-    if problems:
-        raise SettingsError(problems)
+    return problems
 
 
 def _secrets(value: Any, at: str) -> list[str]:
@@ -141,6 +184,50 @@ def _over(base: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
         else:
             result[key] = value
     return result
+
+
+def clashes(layers: Iterable[Layer]) -> list[Problem]:
+    """Values that a later layer does not merge with but hides, because one is a mapping and the other a list, for
+    example. One of the two must be a mistake, and the hidden one would never be told."""
+    below: dict[str, tuple[Any, str]] = {}
+    problems: list[Problem] = []
+    for layer in layers:
+        problems += _clashes("", below, layer.values, layer.name)
+    return problems
+
+
+def _clashes(
+    at: str, below: dict[str, tuple[Any, str]], values: Mapping[str, Any], name: str
+) -> Iterator[Problem]:
+    """Puts `values` over `below`, which has each value with its file, mappings as such dictionaries again."""
+    kind = below["kind"][0] if "kind" in below else None
+    if values.get("kind", kind) != kind:
+        below.clear()
+    for key, value in values.items():
+        path = f"{at}.{key}" if at else str(key)
+        old, file = below.get(key, (None, ""))
+        if None not in (old, value) and _shape(old) != _shape(value) and set(_keys(value)) != {"secure"}:
+            yield Problem(
+                path,
+                f"is {_shape(value)} in {name} and {_shape(old)} in {file}, so they cannot be merged; correct the one "
+                "that is wrong",
+            )
+        if isinstance(value, Mapping):
+            inner = old if isinstance(old, dict) else {}
+            yield from _clashes(path, inner, value, name)
+            below[key] = (inner, name)
+        else:
+            below[key] = (value, name)
+
+
+def _keys(value: Any) -> Iterable[Any]:
+    return value if isinstance(value, Mapping) else ()
+
+
+def _shape(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "a mapping"
+    return "a list" if isinstance(value, list) else "a single value"
 
 
 def origin(layers: Iterable[Layer], path: str) -> str:

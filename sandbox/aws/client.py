@@ -85,6 +85,10 @@ class Aws:
         """Moves a Capacity Block's end to `ends_in` seconds from now, so that its last minutes can be seen."""
         self._ask("POST", "capacity-blocks", {"region": region, "id": reservation, "endsIn": ends_in})
 
+    def take_bucket_name(self, region: str, name: str, account: str) -> None:
+        """Another account takes the name, with a bucket in which everybody may read and write."""
+        self._ask("POST", "buckets-of-others", {"region": region, "name": name, "account": account})
+
     def requests(self) -> dict[str, Any]:
         """Calls by operation and the latest refusals."""
         found: dict[str, Any] = self._ask("GET", "requests")

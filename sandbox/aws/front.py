@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
-from sandbox.aws import identity, model, request
+from sandbox.aws import identity, model, request, s3_owners
 from sandbox.aws.eks import api as eks_api
 from sandbox.aws.eks.store import Store
 from sandbox.aws.errors import QUERY_PROTOCOLS, ApiError
@@ -59,6 +59,7 @@ class Front:
                 "InvalidClientTokenId" if asked.protocol in QUERY_PROTOCOLS else "UnrecognizedClientException"
             )
             raise ApiError(code, "The security token included in the request is invalid.", 403)
+        s3_owners.refuse_others(asked)
         if asked.protocol in QUERY_PROTOCOLS:
             model.validate_query(asked.service, asked.operation, asked.form())
         elif asked.protocol == "json" and "json" in asked.environ.get("CONTENT_TYPE", ""):

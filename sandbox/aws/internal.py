@@ -11,6 +11,7 @@
 | GET /_bastide/requests | calls by operation, and the latest refusals |
 | GET /_bastide/instance-types/TYPE | `catalogue.facts` |
 | POST /_bastide/capacity-blocks | `{region, id, endsIn}`: the block ends in so many seconds |
+| POST /_bastide/buckets-of-others | `{region, name, account}`: another account takes the name, its bucket is open |
 | POST /_bastide/reset | an empty account again, faults lifted |
 """
 
@@ -20,7 +21,7 @@ import base64
 import json
 from typing import Any
 
-from sandbox.aws import catalogue, identity
+from sandbox.aws import catalogue, identity, s3_owners
 from sandbox.aws.ec2 import reservations
 from sandbox.aws.eks import fleet, lifecycle, releases
 from sandbox.aws.eks.store import Cluster, NodeGroup, Store
@@ -76,6 +77,10 @@ class Internal:
                     reservations.move_block(
                         given.get("region", ""), given.get("id", ""), given.get("endsIn", 0)
                     )
+                return 200, {}
+            case ("POST", "buckets-of-others"):
+                with self.runtime.lock:
+                    s3_owners.make_for_other(given["name"], given["region"], given["account"])
                 return 200, {}
             case ("GET", "requests"):
                 return 200, self.runtime.journal.document()

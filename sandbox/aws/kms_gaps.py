@@ -7,7 +7,7 @@ from typing import Any
 
 
 def apply() -> None:
-    """Puts the patch in force."""
+    """Puts the patches in force."""
     from moto.kms.models import KmsBackend
 
     original = KmsBackend.create_key
@@ -22,3 +22,20 @@ def apply() -> None:
         return key
 
     KmsBackend.create_key = create_key
+    _take_arns(KmsBackend)
+
+
+def _take_arns(backend: Any) -> None:
+    # KMS takes a key's ARN wherever it takes its id; moto answers these with HTTP 500.
+    for name in ("schedule_key_deletion", "cancel_key_deletion"):
+        _take_arn(backend, name)
+
+
+def _take_arn(backend: Any, name: str) -> None:
+    original = getattr(backend, name)
+
+    @wraps(original)
+    def by_id(self: Any, key_id: str, *args: Any) -> Any:
+        return original(self, self.any_id_to_key_id(key_id), *args)
+
+    setattr(backend, name, by_id)

@@ -7,7 +7,16 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from sandbox.aws import acm_gaps, iam_simulation, kms_gaps, logs_gaps, s3_buckets, s3_gaps, service_quotas
+from sandbox.aws import (
+    acm_gaps,
+    iam_simulation,
+    kms_gaps,
+    logs_gaps,
+    missing_things,
+    s3_buckets,
+    s3_gaps,
+    service_quotas,
+)
 from sandbox.aws.ec2 import blocks, launch, operations, placement, reservations  # noqa: F401 - registers
 from sandbox.aws.faults import Faults
 from sandbox.aws.identity import PARTITION
@@ -38,6 +47,7 @@ def apply(faults: Faults) -> None:
     s3_buckets.apply()
     kms_gaps.apply()
     acm_gaps.apply()
+    missing_things.apply()
 
 
 def _wrap(owner: Any, name: str, make: Callable[[Any], Any]) -> None:

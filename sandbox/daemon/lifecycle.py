@@ -201,7 +201,8 @@ def fault_lines(faults: dict[str, Any]) -> list[str]:
     lines = []
     for name, count in faults["capacity"].items():
         machine, _, market = name.partition(":")
-        lines.append(f"AWS has {count} instances of {machine}{f' ({market})' if market else ''} in a region")
+        what = "instance" if count == 1 else "instances"
+        lines.append(f"AWS has {count} {what} of {machine}{f' ({market})' if market else ''} in a region")
     for operation, entry in faults["error"].items():
         times = f"the next {entry['times']} calls" if "times" in entry else "every call"
         lines.append(

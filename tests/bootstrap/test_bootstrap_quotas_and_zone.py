@@ -163,7 +163,10 @@ def test_the_command_fails_while_quotas_are_too_small(
     output = capsys.readouterr().out
     assert "too small" in output
     assert "lead time" in output
-    assert main(["bootstrap", "quotas", "--stack", "sandbox", "--request"]) == 0
+    request = ["bootstrap", "quotas", "--stack", "sandbox", "--request"]
+    assert main([*request, "--dry-run"]) == 0
+    assert "would ask" in capsys.readouterr().out
+    assert [main(request), main(request), main([*request, "--dry-run"])] == [0, 0, 0]
     assert main(["bootstrap", "quotas", "--stack", "sandbox"]) == 1
     assert "asked for" in capsys.readouterr().out
 

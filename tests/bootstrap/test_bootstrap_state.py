@@ -260,4 +260,12 @@ def test_the_command_prints_the_lines_to_run_next(
 
 def test_an_unknown_stack_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bootstrap", "state", "--stack", "nowhere"]) == 1
-    assert "cannot read Pulumi.nowhere.yaml" in capsys.readouterr().err
+    assert "no stack 'nowhere'; there are: " in capsys.readouterr().err
+
+
+def test_a_bucket_that_another_account_holds_is_refused_by_its_owner(account: Account, world: Aws) -> None:
+    world.take_bucket_name(account.settings.region, account.state_bucket, "210987654321")
+    account.client("s3").head_bucket(Bucket=account.state_bucket)  # it would let us in
+    with pytest.raises(BootstrapError, match=r"is another account's.*choose another bastide:name"):
+        run(account)
+    assert not any(each.startswith("s3.") for each in writes(world))

@@ -58,6 +58,11 @@ def test_a_type_without_a_price_makes_the_total_a_least_one() -> None:
     assert row(found, "pool p").hourly is None
     assert "pool p" in found.line()
     assert found.line().startswith("at least ")
+    wide = estimate(
+        pools(pool(1, capacity={"kind": "spot"}), {**pool({"min": 1, "max": 3}), "name": "priced"}), NOW
+    )
+    assert wide.unpriced
+    assert f"with every pool at its largest at least {wide.hourly_most:,.2f} an hour" in wide.line()
 
 
 OHIO = {"zones": ["us-east-2a", "us-east-2b", "us-east-2c"]}
@@ -166,7 +171,7 @@ def test_the_command_prints_a_table_and_json(
 @pytest.mark.parametrize(
     ("argv", "status", "message"),
     [
-        (["--stack", "nowhere"], 1, "cannot read"),
+        (["--stack", "nowhere"], 1, "no stack 'nowhere'"),
         (["--stack", "sandbox", "--weights-gb", "-1"], 2, "is no size of a model"),
     ],
 )

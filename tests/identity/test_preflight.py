@@ -113,7 +113,9 @@ def test_a_stack_file_with_a_mistake_is_all_that_is_said(
 ) -> None:
     named = stack(tmp_path, monkeypatch, cluster={"kubernetesVersion": "1.20"})
     assert main(["preflight", "--stack", named]) == 1
-    assert "cluster.kubernetesVersion" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "cluster.kubernetesVersion" in printed
+    assert printed.endswith("\n1 of these would stop a run.\n")
 
 
 def settings() -> Settings:
@@ -142,6 +144,37 @@ def test_the_deploy_role_passes_and_one_right_less_is_named(
     assert main(["preflight", "--stack", "sandbox", "--rights", arn]) == 1
     [failed] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("FAIL  rights")]
     assert f"cluster: {arn} may not eks:CreateCluster;" in failed
+    assert "`bastide bootstrap role --stack sandbox` gives" in failed
+
+
+def test_nothing_stops_who_has_no_policies_in_a_sandbox_that_judges_by_none(
+    account: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["preflight", "--stack", "sandbox", "--rights"])
+    said = capsys.readouterr().out
+    [line] = [each for each in said.splitlines() if " rights " in each]
+    assert line.startswith("note ")
+    assert "user/sandbox-operator has policies for 0 of " in line
+    assert "a real account would refuse" in line
+    assert "FAIL  rights" not in said
+
+
+def test_a_role_that_is_not_there_is_told_with_where_its_arn_is_had(
+    account: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arn = "arn:aws:iam::123456789012:role/nobody"
+    assert main(["preflight", "--stack", "sandbox", "--rights", arn]) == 1
+    assert f"IAM knows no {arn}; give the ARN with the role's path" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("given", ["notanarn", "arn:aws:iam::123456789012:root", "arn:aws:s3:::bucket"])
+def test_what_is_no_role_is_refused_before_anything_is_asked(
+    given: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["preflight", "--stack", "sandbox", "--rights", given])
+    assert ended.value.code == 2
+    assert f"{given!r} is no IAM role or user; give arn:aws:iam::" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -170,7 +203,11 @@ def server(tmp_path: Path) -> Iterator[tuple[str, str]]:
             try:
                 plain, _ = listener.accept()
                 with context.wrap_socket(plain, server_side=True) as one:
-                    if one.recv(65536):
+                    said = b""
+                    # All of it: a server that closes with something unread resets the connection.
+                    while not said.endswith(b"}") and (more := one.recv(65536)):
+                        said += more
+                    if said:
                         one.sendall(
                             b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
                         )

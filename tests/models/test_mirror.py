@@ -17,7 +17,6 @@ import pytest
 import requests
 
 from bastide.cli import main
-from bastide.cli import model as command
 from bastide.models.errors import ModelError
 from bastide.models.hub import hub_model
 from bastide.models.mirror import Mirrored, mirror
@@ -406,8 +405,10 @@ def cli(bucket: str, hub: Hub, *more: str) -> list[str]:
 
 
 @pytest.fixture
-def here(s3: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "s3_client", lambda _: s3)
+def here(aws: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in aws_env(World(aws, "", 0)).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
 
 
@@ -472,7 +473,12 @@ def test_a_folder_is_published_as_by_publish(
     given = ["--from", f"dir:{hub.folder}", "--licence", "mit"]
     assert main(cli(bucket, hub, *given)) == 1
     assert "give --licence and --source" in capsys.readouterr().err
+    assert main(cli(bucket, hub, *given, "--source", "made here", "--dry-run")) == 0
+    would = capsys.readouterr().out
+    assert all(each.name in would for each in hub.folder.iterdir())
+    assert "nothing was stored; 6 files" in would
     assert main(cli(bucket, hub, *given, "--source", "made here")) == 0
+    assert " published: 6 files, " in capsys.readouterr().out
     assert verify(s3, bucket, PREFIX, lambda _: None).source == "made here"
 
 
@@ -481,7 +487,10 @@ def test_a_folder_is_published_as_by_publish(
     ("more", "message"),
     [
         (["--from", "acme/tiny"], "is no source"),
-        (["--part-mib", "4"], "less than S3 takes"),
+        (["--part-mib", "4"], "S3 takes parts of 5 to 5120 MiB"),
+        (["--part-mib", "4", "--dry-run"], "S3 takes parts of 5 to 5120 MiB"),
+        (["--endpoint", "ftp://x"], "no https:// URL"),
+        (["--from", "urls:list", "--endpoint", "https://x.test"], "--endpoint is for hub:"),
         (["--parallel", "0"], "--parallel 0 is refused"),
         (["--version", "latest"], "is not a version"),
     ],

@@ -4,11 +4,11 @@ from typing import Any
 import pytest
 
 from bastide.cli import main
-from bastide.cli import model as command
 from bastide.models import publish as publishing
 from bastide.models.errors import ModelError
 from bastide.models.manifest import Manifest, scan
 from bastide.models.publish import Published, publish, verify
+from tests.models.conftest import KEYS
 
 PREFIX = "models/tiny-qwen2/1.0.0/"
 MANIFEST = f"{PREFIX}manifest.json"
@@ -166,9 +166,14 @@ def test_a_missing_bucket_is_said_with_what_to_do(s3: Any, tiny: Path) -> None:
 
 
 def test_the_command_publishes_and_prints_the_digest_for_the_stack_file(
-    s3: Any, bucket: str, tiny: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    endpoint: str,
+    bucket: str,
+    tiny: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(command, "s3_client", lambda region: s3)
+    for name, value in {**KEYS, "AWS_ENDPOINT_URL": endpoint, "AWS_DEFAULT_REGION": "us-east-1"}.items():
+        monkeypatch.setenv(name, value)
     arguments = ["model", "publish", str(tiny), "--name", "tiny-qwen2", "--version", "1.0.0"]
     licence = ["--licence", "apache-2.0", "--source", "made here"]
     assert main([*arguments, "--bucket", bucket, *licence]) == 0

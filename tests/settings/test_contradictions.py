@@ -247,6 +247,35 @@ TABLE: list[tuple[str, dict[str, Any], str, str]] = [
         "modelStore.publishers[0]",
         "is of another account",
     ),
+    (
+        "roles without a bound in production",
+        {"cloud": {"permissionsBoundary": None}},
+        "cloud.permissionsBoundary",
+        f"write arn:aws:iam::{ACCOUNT}:policy/boundary-bastide-prod-us-east-1 here",
+    ),
+    (
+        "a bound of another account",
+        {"cloud": {"permissionsBoundary": "arn:aws:iam::444455556666:policy/boundary"}},
+        "cloud.permissionsBoundary",
+        "is of another account than cloud.accountId",
+    ),
+    (
+        "a second factor from a role's session",
+        {"access": {"breakGlass": {"requireMfa": True}}},
+        "access.breakGlass.trusted[0]",
+        "never counts a role's session",
+    ),
+    (
+        "a pool named as another's on-demand nodes are",
+        {
+            "pools": [
+                {**P5, "capacity": {"kind": "spot", "onDemandFallback": 1}},
+                {**P5, "name": "p5-od"},
+            ]
+        },
+        "pools[0].name",
+        "which pools[1] is named",
+    ),
 ]
 
 

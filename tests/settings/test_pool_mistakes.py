@@ -45,7 +45,7 @@ FOUR = {"gpus": 4}
 MISTAKES: list[tuple[str, Raw, Raw, str, str]] = [
     ("a negative size", {"size": -1}, {}, "size", "-1 is not a size"),
     ("a size that is no number", {"size": "two"}, {}, "size", "'two' is not a size"),
-    ("a size of true", {"size": True}, {}, "size", "True is not a size"),
+    ("a size of true", {"size": True}, {}, "size", "true is not a size"),
     ("more than EKS's quota", {"size": 451}, {}, "size", "451 is not a size"),
     ("a range upside down", {"size": {"min": 3, "max": 2}}, {}, "size", "is not a range"),
     ("a range without min", {"size": {"max": 2}}, {}, "size", "exactly min and max"),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from copy import deepcopy
 from pathlib import Path
 
 import pytest
+import yaml
 
-from bastide.settings import Settings, read_stack_file
-from sandbox.rehearsal import with_stand_ins
+from bastide.settings import Settings, load_stack_file, read_stack_file
+from sandbox.rehearsal import _copy, with_stand_ins
 
 STACKS = Path(__file__).parents[2] / "stacks"
 IMAGES = ("controller", "webhook", "cainjector", "startupCheck")
@@ -38,3 +40,15 @@ def test_an_image_whose_default_is_not_in_the_file_is_given_as_a_whole() -> None
     assert (
         made.certificates.images.controller.repository == settings.certificates.images.controller.repository
     )
+
+
+def test_a_key_without_the_prefix_stands_once_in_the_copy(tmp_path: Path) -> None:
+    shutil.copytree(STACKS, tmp_path / "stacks")
+    path = tmp_path / "stacks/Pulumi.dev.yaml"
+    path.write_text(path.read_text().replace("bastide:environment:", "environment:", 1))
+    copied = tmp_path / "copy"
+    copied.mkdir()
+    _copy(copied, path, load_stack_file(path))
+    config = yaml.safe_load((copied / "stacks/Pulumi.dev.yaml").read_text())["config"]
+    assert config["bastide:environment"] == "dev"
+    assert "environment" not in config

@@ -27,6 +27,8 @@ def test_stack_files_and_shared_files_refer_to_the_schema_and_obey_it(path: Path
     ("config", "said"),
     [
         ({"bastide:regoin": "x"}, "regoin"),
+        ({"regoin": "x"}, "regoin"),
+        ({"network": {"zone": []}}, "zone"),
         ({"bastide:network": {"zone": []}}, "zone"),
         ({"bastide:pools": [{"name": "p5"}]}, "'instanceType' is a required property"),
         ({"bastide:environment": "production"}, "production"),
@@ -35,6 +37,13 @@ def test_stack_files_and_shared_files_refer_to_the_schema_and_obey_it(path: Path
 def test_an_editor_is_told_of_a_mistake(config: dict[str, object], said: str) -> None:
     with pytest.raises(jsonschema.ValidationError, match=said):
         jsonschema.validate({"config": config}, stack_file_schema())
+
+
+def test_the_reference_shows_an_images_default_which_is_no_other_tables() -> None:
+    page = reference()
+    assert '| `vllm` | [Image](#image) | `{"repository": "vllm/vllm-openai", "tag": ' in page
+    row = next(line for line in page.splitlines() if line.startswith("| `repository` |"))
+    assert "| see where it is used |" in row
 
 
 def test_a_layer_may_leave_out_what_another_layer_gives() -> None:

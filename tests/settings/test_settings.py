@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,19 @@ import jsonschema
 import pytest
 import yaml
 from pydantic import ValidationError
+from pydantic.alias_generators import to_snake
 
-from bastide.settings import Settings, SettingsError, decode, read_stack_file, refuse_unresolved
+from bastide.settings import (
+    ImageSettings,
+    Settings,
+    SettingsError,
+    decode,
+    read_stack_file,
+    refuse_unresolved,
+)
+from bastide.settings.base import eks_regions
+from bastide.settings.load import _salvage
+from bastide.settings.schema import stack_file_schema
 
 STACKS = sorted((Path(__file__).parents[2] / "stacks").glob("Pulumi.*.yaml"))
 SANDBOX = next(each for each in STACKS if each.name == "Pulumi.sandbox.yaml")
@@ -109,7 +121,9 @@ def test_without_engines_no_endpoint_is_needed(raw: Raw) -> None:
 
 MISTAKES: list[tuple[Callable[[Raw], object], str, str]] = [
     (
-        lambda r: r.update(protection=False, environment="prod"),
+        lambda r: r.update(
+            protection=False, environment="prod", cloud={**r["cloud"], "allowUnboundedRoles": True}
+        ),
         "protection",
         "allowed off only in: sandbox, dev",
     ),
@@ -228,6 +242,33 @@ MISTAKES: list[tuple[Callable[[Raw], object], str, str]] = [
         "images.vllm.digest",
         "a tag alone can be moved",
     ),
+    (
+        lambda r: r.update(protection=None),
+        "protection",
+        "an empty value is refused: input should be a valid bool",
+    ),
+    (
+        lambda r: r.update(pools={"a": 1}),
+        "pools",
+        "{'a': 1} is not a list (this setting: Pools of GPU nodes)",
+    ),
+    (lambda r: r.update(pools=3), "pools", "3 is not a list"),
+    (
+        lambda r: r["cloud"].update(accountId=1402433619),
+        "cloud.accountId",
+        "1402433619 is what YAML makes of it without quotes, and no text; put it in quotes",
+    ),
+    (lambda r: r["cluster"].update(kubernetesVersion=1.3), "cluster.kubernetesVersion", "put it in quotes"),
+    (lambda r: r.update(tags={"since": date(2026, 1, 2)}), "tags.since", "2026-01-02 is what YAML makes"),
+    (lambda r: r.update(tags={"on": True}), "tags.on", "true is what YAML makes"),
+    (lambda r: r.update(name="x" * 5000), "name", f"'{'x' * 79}... (5,002 characters) is not a DNS label"),
+    (lambda r: r["engines"].append(r["engines"][0]), "engines[1].name", "each engine is found by its name"),
+    (
+        lambda r: r.update(images={"vllm": {"digest": "sha256:1"}}),
+        "images.vllm.digest",
+        "a tag alone can be moved",
+    ),
+    (lambda r: r.update(images={"vllm": {"tag": ""}}), "images.vllm.tag", "at least 1 character"),
     (lambda r: r.update(rolloutTimeoutSeconds=1), "rolloutTimeoutSeconds", "greater than or equal to 30"),
 ]
 
@@ -286,6 +327,59 @@ def test_a_resolved_image_is_named_by_its_digest(raw: Raw) -> None:
     settings = Settings.load(raw)
     assert settings.images.vllm.reference == f"vllm/vllm-openai:v0.32.0@{digest}"
     assert "images.vllm.digest" not in settings.unresolved()
+
+
+DIGEST = "sha256:" + "1" * 64
+
+
+@pytest.mark.parametrize(
+    ("path", "reference"),
+    [
+        ("images.modelFetcher", "public.ecr.aws/aws-cli/aws-cli:2.32.9"),
+        ("images.vllm", "vllm/vllm-openai:v0.32.0"),
+        ("karpenter.image", "public.ecr.aws/karpenter/controller:1.14.1"),
+        ("certificates.images.startupCheck", "quay.io/jetstack/cert-manager-startupapicheck:v1.21.2"),
+    ],
+)
+def test_an_image_given_in_part_is_its_default_with_that_part(raw: Raw, path: str, reference: str) -> None:
+    def image(given: Raw) -> ImageSettings:
+        changed, node = copy.deepcopy(raw), given
+        for part in reversed(path.split(".")):
+            node = {part: node}
+        found: Any = Settings.load({**changed, **node})
+        jsonschema.validate(
+            {"config": {f"bastide:{key}": value for key, value in node.items()}}, stack_file_schema()
+        )
+        jsonschema.validate({**changed, **node}, Settings.json_schema())
+        for part in path.split("."):
+            found = getattr(found, to_snake(part))
+        assert isinstance(found, ImageSettings)
+        return found
+
+    assert image({"digest": DIGEST}).reference == f"{reference}@{DIGEST}"
+    assert image({"repository": "mirror/x"}).reference == f"mirror/x:{reference.rpartition(':')[2]}"
+    assert image({"tag": "t"}).reference == f"{reference.rpartition(':')[0]}:t"
+
+
+def test_an_image_given_in_part_is_usable_by_checks_beside_a_mistake(raw: Raw) -> None:
+    raw.update(images={"vllm": {"digest": DIGEST}}, protection="perhaps")
+    assert _salvage(Settings, raw).images.vllm.reference == f"vllm/vllm-openai:v0.32.0@{DIGEST}"
+
+
+def test_the_regions_are_known_whatever_the_users_aws_configuration_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = eks_regions()
+    (tmp_path / "endpoints.json").write_text("{}")
+    monkeypatch.setenv("AWS_PROFILE", "there-is-none")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_DATA_PATH", str(tmp_path))
+    eks_regions.cache_clear()
+    try:
+        assert eks_regions() == known
+    finally:
+        eks_regions.cache_clear()
+    assert {"us-east-1", "eu-central-1"} <= set(known)
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,14 @@ def _break_glass(settings: Settings) -> Iterator[Problem]:
                 f"access.breakGlass.trusted[{index}]",
                 f"{principal!r} is the emergency role itself; name the users or roles that may take it",
             )
+        # The sandbox asks nobody for a second factor.
+        if wanted.require_mfa and ":role/" in principal and not settings.sandbox:
+            yield Problem(
+                f"access.breakGlass.trusted[{index}]",
+                f"{principal!r} is a role, and access.breakGlass.requireMfa is true; AWS never counts a role's "
+                "session as one with a second factor, so nobody could take the emergency role by it; name IAM users, "
+                "or set requireMfa to false and demand the factor at the identity provider",
+            )
         if principal in wanted.trusted[:index]:
             yield Problem(f"access.breakGlass.trusted[{index}]", f"{principal!r} is there twice; remove one")
 

@@ -82,7 +82,7 @@ def duplicates(path: str, kind: str, named: Iterable[str]) -> Iterator[Problem]:
         if name in seen:
             yield Problem(
                 f"{path}[{index}].name",
-                f"{name!r} is the name of {path}[{seen[name]}] too; a {kind} is found by its name; "
+                f"{name!r} is the name of {path}[{seen[name]}] too; each {kind} is found by its name; "
                 "rename one",
             )
         seen.setdefault(name, index)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from bastide import names
 from bastide.catalogues import instances
 from bastide.settings.base import UNRESOLVED, UnusableError
+from bastide.settings.capacity import Spot
 from bastide.settings.checks import pool_capacity, pool_nodes
 from bastide.settings.checks.common import Check, PoolCheck, duplicates, instance_type, max_size, usable
 from bastide.settings.checks.network import zones
@@ -47,6 +48,23 @@ def _pool_name(_: Settings, pool: PoolSettings, path: str) -> Iterator[Problem]:
         )
 
 
+def _fallback_name(settings: Settings, pool: PoolSettings, path: str) -> Iterator[Problem]:
+    """The on-demand group of a Spot pool has the pool's name and a suffix, which another pool may have for a name."""
+    # Here, because the plans import the settings.
+    from bastide.plans.pool_plan import FALLBACK
+
+    if not isinstance(pool.capacity, Spot) or not pool.capacity.on_demand_fallback:
+        return
+    derived = f"{pool.name}-{FALLBACK}"
+    for index, other in enumerate(settings.pools):
+        if other.name == derived:
+            yield Problem(
+                f"{path}.name",
+                f"{pool.name!r} has capacity.onDemandFallback, so its on-demand nodes are group and IAM role "
+                f"{derived!r}, which pools[{index}] is named; the second would stop the run half-way; rename one",
+            )
+
+
 def _pool_type(_: Settings, pool: PoolSettings, path: str) -> Iterator[Problem]:
     yield from instance_type(f"{path}.instanceType", pool.instance_type, instances.gpu_types(), "GPU")
 
@@ -67,6 +85,7 @@ def _pool_zones(settings: Settings, pool: PoolSettings, path: str) -> Iterator[P
 
 PER_POOL: Final[tuple[PoolCheck, ...]] = (
     _pool_name,
+    _fallback_name,
     _pool_type,
     _pool_zones,
     *pool_capacity.PER_POOL,

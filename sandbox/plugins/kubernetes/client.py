@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import ssl
 import tempfile
 import threading
@@ -57,6 +58,16 @@ class ApiError(PluginError):
         return self.code == 404 and self.details.get("kind") == "namespaces"
 
 
+class NoAccessError(ApiError):
+    """The API server does not let us in: it does not know who we are (401), or its authorizer lets us do
+    nothing of this kind (403; refusals of admission, which are 403 too, are others)."""
+
+
+_BY_AUTHORIZER: Final = re.compile(r'User "[^"]*" cannot \w+ resource ')
+"""How the authorizer refuses; there is no machine-readable difference to admission's refusals. From
+k8s.io/apiserver/pkg/endpoints/handlers/responsewriters/errors.go, `forbiddenMessage`."""
+
+
 class NoKindError(PluginError):
     """The API server does not serve this kind (yet)."""
 
@@ -82,6 +93,8 @@ class Client:
 
     def __init__(self, config: Kubeconfig) -> None:
         self.config = config
+        self.no_access: NoAccessError | None = None
+        """Set once a preview was not let in (`preview.ask`), until a request is taken."""
         self._pool: urllib3.PoolManager | None = None
         self._pool_for: Credentials | None = None
         self._groups: dict[str, dict[str, Kind]] = {}
@@ -115,7 +128,7 @@ class Client:
                 continue
             if answer.status == 401 and not renewed:
                 renewed = True
-                self.config.credentials(fresh=True)
+                self.config.credentials(instead_of=credentials)
                 continue
             if answer.status in AGAIN and not last:
                 time.sleep(PAUSE_S * 2**attempt)
@@ -128,7 +141,12 @@ class Client:
                     f"{self.config.server} does not accept these credentials (401); on EKS the identity "
                     f"needs an access entry of the cluster"
                 )
-            raise ApiError(answer.status, found, what or f"{method} {path}")
+            outside = answer.status == 401 or (
+                answer.status == 403 and _BY_AUTHORIZER.search(str(found.get("message")))
+            )
+            kind = NoAccessError if outside else ApiError
+            raise kind(answer.status, found, what or f"{method} {path}")
+        self.no_access = None
         return answer.status, found
 
     def get(self, path: str, query: dict[str, str] | None = None, what: str = "") -> dict[str, Any]:

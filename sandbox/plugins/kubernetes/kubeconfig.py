@@ -85,13 +85,14 @@ class Kubeconfig:
         """
         return (self.ca or self.server, _exec_cluster(self.user.get("exec") or {}))
 
-    def credentials(self, fresh: bool = False) -> Credentials:
-        """The credentials for a request; an exec plugin's are kept until shortly before they end, unless
-        `fresh`."""
+    def credentials(self, instead_of: Credentials | None = None) -> Credentials:
+        """The credentials for a request; an exec plugin's are kept until shortly before they end, or until
+        they are refused (`instead_of`): then the plugin is run once, however many requests were refused."""
         if not self.user.get("exec"):
             return self._static()
         with self._lock:
-            if self._cached and not fresh and (self._expires is None or datetime.now(UTC) < self._expires):
+            kept = self._cached is not instead_of
+            if self._cached and kept and (self._expires is None or datetime.now(UTC) < self._expires):
                 return self._cached
             self._cached, self._expires = _run_exec(self.user["exec"], self.server)
             return self._cached

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import yaml
 
-from sandbox.plugins.kubernetes.client import ApiError, Client, NoKindError
+from sandbox.plugins.kubernetes.client import ApiError, Client, NoAccessError, NoKindError
 from sandbox.plugins.kubernetes.objects import STRICT
 from sandbox.plugins.kubernetes.reasons import MOST, WORKLOADS
 from sandbox.plugins.protocol import Plain, PluginError, Unknown
@@ -45,6 +45,8 @@ def judge(client: Client, manifest: str, release: str, namespace: str, unsure: b
             code, answer = _dry_run(client, item, namespace)
         except NoKindError:
             continue
+        except NoAccessError:
+            raise
         except ApiError as error:
             if not unsure or STRICT.search(error.message):
                 refused.append(f"{error}")

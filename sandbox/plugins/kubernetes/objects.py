@@ -13,11 +13,11 @@ import hashlib
 import os
 import re
 import threading
-from collections.abc import Callable
 from typing import Any, Final
 
 from sandbox.plugins.kubernetes import fields, ledger, waits
-from sandbox.plugins.kubernetes.client import ApiError, Client, Kind, NoKindError
+from sandbox.plugins.kubernetes.client import ApiError, Client, Kind, NoAccessError, NoKindError
+from sandbox.plugins.kubernetes.preview import Say, ask
 from sandbox.plugins.kubernetes.tokens import api_version_kind
 from sandbox.plugins.protocol import (
     Diff,
@@ -30,8 +30,6 @@ from sandbox.plugins.protocol import (
 )
 
 Object = dict[str, Any]
-Say = Callable[[str, str], None]
-"""(message, severity): severity is debug, info, warning, or `progress` for a line that only lasts a while."""
 
 AUTONAMED: Final = "pulumi.com/autonamed"
 PATCH_FORCE: Final = "pulumi.com/patchForce"
@@ -84,7 +82,7 @@ class Objects:
             meta = _named(meta, old.get("metadata"), resource.name, random_seed)
         return {**inputs, "apiVersion": api_version, "kind": kind, "metadata": meta}, failures
 
-    def diff(self, resource: Resource, old_state: Object, old: Object, new: Object) -> Diff:
+    def diff(self, resource: Resource, old_state: Object, old: Object, new: Object, say: Say) -> Diff:
         """Compares inputs; asks the API server only about a change, and only whether it can be made in
         place."""
         found = Diff(fields.changes(old, new))
@@ -100,18 +98,20 @@ class Objects:
         if old_place != new_place:
             _replace(found, ["metadata.name", "metadata.namespace"])
         elif not found.replaces:
-            self._ask_in_place(resource, old_state, new, found)
+            ask(self.client, lambda client: self._ask_in_place(client, resource, old_state, new, found), say)
         found.delete_before_replace = bool(found.replaces) and old_place == new_place
         return found
 
-    def _ask_in_place(self, resource: Resource, old_state: Object, new: Object, found: Diff) -> None:
-        if self.client is None:
-            return
+    def _ask_in_place(
+        self, client: Client, resource: Resource, old_state: Object, new: Object, found: Diff
+    ) -> None:
         try:
-            kind = self.client.kind(new["apiVersion"], new["kind"])
+            kind = client.kind(new["apiVersion"], new["kind"])
             self._apply(kind, _known(new), _manager(resource, old_state), dry=True, force=True)
         except NoKindError:
             return
+        except NoAccessError:
+            raise
         except ApiError as error:
             if error.code in (403, 422) and IMMUTABLE.search(error.message):
                 _replace(found, error.fields)
@@ -124,7 +124,7 @@ class Objects:
         """Applies a new object and waits for it; at preview has the API server judge it."""
         manager = _manager(resource, {})
         if preview:
-            self._judge(resource, inputs, manager, say)
+            ask(self.client, lambda client: self._judge(client, resource, inputs, manager, say), say)
             return self._id(inputs), fields.previewed(inputs)
         client = self._client()
         kind = client.kind(inputs["apiVersion"], inputs["kind"], CRD_PATIENCE_S)
@@ -232,11 +232,7 @@ class Objects:
             ) from None
         return fields.state_of(live, inputs, manager)
 
-    def _judge(self, resource: Resource, inputs: Object, manager: str, say: Say) -> None:
-        client = self.client
-        if client is None:
-            say("its cluster is not known yet: shown, but judged by no API server", "debug")
-            return
+    def _judge(self, client: Client, resource: Resource, inputs: Object, manager: str, say: Say) -> None:
         body = _known(inputs)
         try:
             kind = client.kind(inputs["apiVersion"], inputs["kind"])
@@ -246,6 +242,8 @@ class Objects:
         try:
             code, _ = self._apply(kind, body, manager, dry=True, force=True)
             existing = client.find(self._path(kind, body)) if code == 200 else None
+        except NoAccessError:
+            raise
         except ApiError as error:
             existing = None if error.code != 422 else client.find(self._path(kind, body))
             if error.namespace_missing or (error.code == 422 and existing and _ours(existing, manager)):
@@ -311,11 +309,11 @@ class Objects:
             return ""
         if meta.get("namespace"):
             return f"{meta['namespace']}/{meta['name']}"
-        if self.client is not None:
+        if self.client is not None and self.client.no_access is None:
             try:
                 if self.client.kind(inputs["apiVersion"], inputs["kind"]).namespaced:
                     return f"{self.default_namespace}/{meta['name']}"
-            except NoKindError:
+            except (NoKindError, NoAccessError):
                 pass
         return str(meta["name"])
 

@@ -10,7 +10,8 @@ from typing import Any, Final
 from sandbox.plugins import guard
 from sandbox.plugins.kubernetes import kubeconfig, ledger
 from sandbox.plugins.kubernetes.client import Client
-from sandbox.plugins.kubernetes.objects import Objects, Say
+from sandbox.plugins.kubernetes.objects import Objects
+from sandbox.plugins.kubernetes.preview import Say
 from sandbox.plugins.kubernetes.release import Releases
 from sandbox.plugins.kubernetes.tokens import RELEASE, api_version_kind
 from sandbox.plugins.protocol import Diff, Plain, PluginError, Provider, Resource, Unknown
@@ -95,7 +96,7 @@ class KubernetesProvider(Provider):
         """See `Objects.diff` and `Releases.diff`."""
         if resource.type == RELEASE:
             return self._releases.diff(old_state, old_inputs, new_inputs)
-        return self._objects.diff(resource, old_state, old_inputs, new_inputs)
+        return self._objects.diff(resource, old_state, old_inputs, new_inputs, self._say(resource))
 
     def create(
         self, resource: Resource, inputs: dict[str, Plain], preview: bool, timeout: float

@@ -28,7 +28,8 @@ from sandbox.plugins.kubernetes.manifest import (
     value_documents,
     with_placeholders,
 )
-from sandbox.plugins.kubernetes.objects import CRD_PATIENCE_S, Say
+from sandbox.plugins.kubernetes.objects import CRD_PATIENCE_S
+from sandbox.plugins.kubernetes.preview import Say, ask
 from sandbox.plugins.kubernetes.reasons import reasons_for
 from sandbox.plugins.protocol import (
     UNKNOWN,
@@ -218,8 +219,8 @@ class Releases:
         if inputs.get("dependencyUpdate"):
             arguments.append("--dependency-update")
         # Without a cluster yet, a chart that asks for a version is held against the sandbox's own.
-        known = self.client.get("/version")["gitVersion"] if self.client is not None else f"v{KUBERNETES}"
-        arguments += ["--kube-version", known]
+        told = ask(self.client, lambda client: client.get("/version"), say)
+        arguments += ["--kube-version", told["gitVersion"] if told else f"v{KUBERNETES}"]
         values = [with_placeholders(document) for document in value_documents(inputs)]
         unsure = has_unknown(inputs)
         try:
@@ -229,8 +230,11 @@ class Releases:
                 say(f"not judged at preview, since values are not known yet: {error}", "debug")
                 return
             raise PluginError(f"chart {chart.name} does not render with these values: {error}") from None
-        if self.client is not None:
-            judge(self.client, rendered, inputs["name"], inputs["namespace"], unsure)
+        ask(
+            self.client,
+            lambda client: judge(client, rendered, inputs["name"], inputs["namespace"], unsure),
+            say,
+        )
 
     def _deploy(self, resource: Resource, inputs: Object, timeout: float, say: Say) -> Object:
         client = self._client()
