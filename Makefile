@@ -53,7 +53,7 @@ env: $(STAMP) ## exports for a shell: eval "$$(make -s env)"
 	@.venv/bin/bastide sandbox env
 
 test: $(STAMP) ## lint, types, and every test; what CI runs
-	@$(PYTHON) -m sandbox.toolchain
+	@$(PYTHON) -m sandbox.toolchain all
 	@$(MAKE) --no-print-directory lint
 	@$(PYTHON) -m pytest -n 2 --dist loadgroup
 
@@ -72,9 +72,12 @@ format: $(STAMP) ## ruff's fixes and formatting
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 
-lock: $(UV) ## resolves requirements.lock anew from pyproject.toml
+lock: $(UV) ## resolves every lock anew from what was asked for
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --group sandbox --group dev pyproject.toml \
 		--generate-hashes --no-emit-index-url --no-header --output-file requirements.lock
+	@for each in vllm; do $(UV) pip compile --quiet --universal --python-version 3.11 \
+		sandbox/toolchain/python/$$each.in --override sandbox/toolchain/python/$$each.overrides \
+		--generate-hashes --no-emit-index-url --no-header --output-file sandbox/toolchain/python/$$each.lock; done
 
 bench: $(STAMP) ## the benchmarks' ratios
 	@$(PYTHON) benchmarks/preview.py

@@ -1,11 +1,13 @@
-"""`python -m sandbox.toolchain`: makes sure of every tool; says what was chosen, why, and the minutes."""
+"""`python -m sandbox.toolchain [all]`: makes sure of every tool; says what was chosen, why, and the minutes.
+
+With `all` the serving parts too, which only `make live` and the tests need."""
 
 from __future__ import annotations
 
 import sys
 import time
 
-from sandbox.toolchain import paths
+from sandbox.toolchain import environments, paths
 from sandbox.toolchain.build import BuildError
 
 
@@ -14,6 +16,9 @@ def main() -> int:
     started = time.monotonic()
     try:
         tools = paths(build=True)
+        if "all" in sys.argv[1:]:
+            for each in environments.ALL:
+                environments.ensure(each)
     except BuildError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

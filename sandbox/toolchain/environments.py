@@ -1,0 +1,120 @@
+"""Python environments of real serving parts, apart from the project's own because their requirements collide.
+
+Each is made once from a lock with hashes, kept in the cache by what it was made of, and appears there whole.
+They are large, so only what runs the parts asks for them (`make live`, `make test`), never `make up`."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sandbox import state
+from sandbox.toolchain.build import BuildError, lock, say, uv
+
+LOCKS: Final = Path(__file__).parent / "python"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One virtual environment: its name, which is that of its lock, and what it takes for the progress line."""
+
+    name: str
+    usual: str
+
+    @property
+    def lock(self) -> Path:
+        """Every package with its hashes; `make lock` resolves it."""
+        return LOCKS / f"{self.name}.lock"
+
+    @property
+    def folder(self) -> Path:
+        """Where the finished environment lies, or will."""
+        digest = hashlib.sha256(self.lock.read_bytes())
+        # Its programs name the interpreter they were made with.
+        digest.update(
+            f"{platform.machine()} {sys.version_info[:2]} {Path(sys.base_prefix).resolve()}".encode()
+        )
+        return state.cache() / "environments" / f"{self.name}-{digest.hexdigest()[:16]}"
+
+    @property
+    def python(self) -> Path:
+        """The environment's interpreter."""
+        return self.folder / "bin" / "python3"
+
+    @property
+    def whole(self) -> Path:
+        """Written last: an environment without it was interrupted."""
+        return self.folder / "whole"
+
+
+VLLM: Final = Environment("vllm", "5 m on 2 cores, 6 GB")
+"""The engine. Measured: 1 m 40 s for torch and 2 m 37 s for the rest, one after the other, with downloads."""
+
+ALL: Final = (VLLM,)
+
+
+class EnvironmentMissingError(Exception):
+    """The environment was not made yet; the text says how to."""
+
+
+def python(environment: Environment) -> Path:
+    """The interpreter of an environment that is there; raises `EnvironmentMissingError` where it is not."""
+    if not environment.whole.exists():
+        raise EnvironmentMissingError(
+            f"the {environment.name} environment is not there: make it with `python -m sandbox.toolchain all`"
+        )
+    return environment.python
+
+
+def ensure(environment: Environment) -> Path:
+    """Makes the environment if it is missing, and returns its interpreter."""
+    if environment.whole.exists():
+        return environment.python
+    with lock():
+        if not environment.whole.exists():  # another run may have made it meanwhile
+            _make(environment)
+    return environment.python
+
+
+def _make(environment: Environment) -> None:
+    started = time.monotonic()
+    folder = environment.folder
+    shutil.rmtree(folder, ignore_errors=True)
+    installer = uv()
+    if installer is None:
+        raise BuildError("no uv on PATH or in the cache: run `make schema` once, which brings it")
+    say(
+        f"installing {environment.name} from the Python package registry (first time only, {environment.usual})"
+    )
+    interpreter = str(environment.python)
+    # In place, because an environment's programs name its own folder.
+    _run([installer, "venv", "--quiet", "--python", str(Path(sys.executable).resolve()), str(folder)])
+    _run(
+        [
+            installer,
+            "pip",
+            "sync",
+            "--quiet",
+            "--require-hashes",
+            "--python",
+            interpreter,
+            str(environment.lock),
+        ]
+    )
+    environment.whole.touch()
+    say(f"installed {environment.name} in {time.monotonic() - started:.0f} s")
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        last = "\n".join(f"  {line}" for line in done.stderr.strip().splitlines()[-15:])
+        raise BuildError(f"{command[1]} failed:\n{last}\nrepeat with: {shlex.join(command)}")
