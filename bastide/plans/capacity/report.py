@@ -1,0 +1,292 @@
+"""A plan for people, for programs and for a stack's outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from bastide.plans.capacity.alternatives import Alternative, alternatives
+from bastide.plans.capacity.deployment import Deployment
+from bastide.plans.capacity.latency import EFFICIENCY
+from bastide.plans.capacity.memory import GIB
+from bastide.plans.capacity.plan import Plan, plan
+from bastide.plans.capacity.queueing import Sizing, machines
+
+if TYPE_CHECKING:
+    from bastide.settings import Settings
+
+
+def nearest(asked: Deployment) -> str:
+    """What would work instead, as the end of a sentence."""
+    found = alternatives(asked)
+    if not found:
+        return "; nothing near it works either: take a smaller model or a shorter length"
+    return f"; the nearest that would work, cheapest first: {'; '.join(map(alternative_text, found))}"
+
+
+def alternative_text(one: Alternative) -> str:
+    """`g6e.12xlarge, TP 4 on 4 GPUs (10.49 USD/h, 72,752 KV tokens)`."""
+    price = "no dated price" if one.hourly is None else f"{one.hourly:,.2f} USD/h"
+    tokens = f", {one.memory.cache.tokens:,} KV tokens" if one.memory.cache else ""
+    return f"{', '.join(one.changes)} ({price}{tokens})"
+
+
+def text(found: Plan) -> str:
+    """The whole plan as a table."""
+    lines = list(_lines(found))
+    return "\n".join(each for each, before in zip(lines, ["", *lines], strict=False) if each or before)
+
+
+def _lines(found: Plan) -> Iterator[str]:
+    asked = found.asked
+    cut = f"TP {asked.tensor_parallel}"
+    cut += f" x PP {asked.pipeline_parallel}" if asked.pipeline_parallel > 1 else ""
+    cut += f" x DP {asked.data_parallel}" if asked.data_parallel > 1 else ""
+    count = f"{asked.nodes} x " if asked.nodes > 1 else ""
+    stored = asked.quantization.method if asked.quantization else asked.model.dtype
+    yield (
+        f"{asked.model_name} on {count}{asked.machine.name} ({cut}; {asked.machine.gpu.name} each), "
+        f"weights {stored}, KV "
+        f"cache {asked.kv_dtype}, {asked.max_model_len:,} tokens"
+    )
+    yield ""
+    if not found.works:
+        yield "REFUSED:"
+        yield from (f"  {each.field}: {each.reason}" for each in found.refusals)
+        yield ""
+    if found.memory is not None:
+        yield from _memory(found)
+    if found.works:
+        yield from _capacity(found)
+        yield from _times(found)
+        yield from _sizing(found)
+        yield from _costs(found)
+        yield from (f"note: {each}" for each in found.notes)
+    if found.alternatives:
+        yield ""
+        yield "cheaper, for the same model and length:" if found.works else "would work, cheapest first:"
+        yield from (f"  {alternative_text(each)}" for each in found.alternatives)
+
+
+def _memory(found: Plan) -> Iterator[str]:
+    space = found.memory
+    if space is None:
+        return
+    yield f"{'GiB on each GPU':34} {'':>10}"
+    for name, size, basis in (
+        ("the engine may take", space.taken, f"{found.asked.utilization:g} of what CUDA counts"),
+        ("weights", space.weights, f"{space.total_weights / 1e9:,.1f} GB in all; exact"),
+        ("draft", space.draft_weights, "exact"),
+        ("activations", space.activations, "estimate, half to twice"),
+        ("CUDA graphs", space.graphs, "estimate, half to twice"),
+        ("context and NCCL", space.context, "estimate, half to twice"),
+        (
+            "left for the KV cache",
+            space.kv_bytes,
+            f"less by up to {space.uncertain / GIB:,.1f} if the estimates are low",
+        ),
+    ):
+        if size:
+            yield f"  {name:32} {size / GIB:>10,.2f}  {basis}"
+    yield ""
+
+
+def _capacity(found: Plan) -> Iterator[str]:
+    if not found.kv_tokens:
+        return
+    asked = found.asked
+    yield f"{'KV cache':34}"
+    yield f"  {'bytes a token on each GPU':32} {found.kv_token_bytes:>10,}"
+    yield f"  {'tokens':32} {found.kv_tokens:>10,}"
+    yield f"  {f'sequences of {asked.max_model_len:,} tokens':32} {found.full_concurrency:>10,.1f}"
+    yield f"  {f'sequences of {asked.typical_len:,} tokens':32} {found.expected_concurrency:>10,.1f}"
+    yield ""
+
+
+def _times(found: Plan) -> Iterator[str]:
+    times, asked = found.times, found.asked
+    if times is None:
+        return
+    yield f"{'floors in milliseconds':34} {'floor':>10}  of which memory, arithmetic, links"
+    rows = [(f"first token of {asked.typical_len:,} tokens", times.first)]
+    if asked.model.causal:
+        rows += [
+            ("between tokens, 1 sequence", times.step),
+            ("between tokens, all that fit", times.full_step),
+        ]
+    for name, step in rows:
+        parts = ", ".join(f"{each * 1000:,.1f}" for each in (step.memory, step.compute, step.links))
+        yield f"  {name:32} {step.seconds * 1000:>10,.1f}  {parts}"
+    if asked.model.causal:
+        yield f"  {'arithmetic-bound from':32} {times.ridge:>10,.0f}  sequences on, each step takes longer"
+        yield f"  {'KV-bound from':32} {times.kv_ridge:>10,.0f}  sequences on, more share little"
+    for each in found.speculation:
+        rate = "never" if each.acceptance is None else f"{each.acceptance:.0%}"
+        kind = asked.draft.kind if asked.draft else ""
+        yield f"  {f'{kind} pays at {each.batch} sequences':32} {rate:>10}  of guesses accepted"
+    yield ""
+
+
+def _sizing(found: Plan) -> Iterator[str]:
+    load, sizing = found.asked.load, found.sizing
+    if load is None or sizing is None:
+        return
+    yield (
+        f"replicas for {load.requests_per_second:g} requests a second of {load.prompt_tokens:,} + "
+        f"{load.answer_tokens:,} "
+        f"tokens, first token in {load.ttft_seconds:g} s and {load.itl_seconds * 1000:g} ms between tokens:"
+    )
+    if isinstance(sizing, str):
+        yield f"  none: {sizing}"
+    else:
+        yield (
+            f"  {sizing.replicas} ({sizing.limit}); then {sizing.ttft:.2f} s and {sizing.itl * 1000:.0f} ms, "
+            f"{sizing.running:.0f} sequences at a time on each, at {EFFICIENCY:.0%} of the floors' speed"
+        )
+    yield ""
+
+
+def _costs(found: Plan) -> Iterator[str]:
+    if found.hourly is None:
+        yield f"cost: no dated price of {found.asked.machine.name} is known"
+        yield ""
+        return
+    price = found.asked.machine.price
+    source = f"; {price.source}, {price.read}" if price else ""
+    yield f"cost: {found.hourly:,.2f} USD an hour for one replica's GPUs{source}"
+    if found.prompt_usd is not None:
+        yield (
+            f"  a million prompt tokens {found.prompt_usd:,.2f} USD; a million answer tokens, "
+            f"at {EFFICIENCY:.0%} of the floors' speed:"
+        )
+    concurrencies = sorted({each.concurrency for each in found.costs})
+    if concurrencies:
+        yield "  context " + "".join(f"{f'{each} at once':>14}" for each in concurrencies)
+    for context in sorted({each.context for each in found.costs}):
+        row = [each.usd for each in found.costs if each.context == context]
+        cells = "".join(f"{'does not fit' if usd is None else f'{usd:,.2f}':>14}" for usd in row)
+        yield f"  {context:>7,} {cells}"
+    yield ""
+
+
+def document(found: Plan) -> dict[str, Any]:
+    """The plan as JSON."""
+    asked, space, times = found.asked, found.memory, found.times
+    return {
+        "model": asked.model_name,
+        "machine": asked.machine.name,
+        "nodes": asked.nodes,
+        "gpusPerNode": asked.gpus,
+        "tensorParallel": asked.tensor_parallel,
+        "pipelineParallel": asked.pipeline_parallel,
+        "dataParallel": asked.data_parallel,
+        "maxModelLen": asked.max_model_len,
+        "works": found.works,
+        "refusals": [{"setting": each.field, "reason": each.reason} for each in found.refusals],
+        "memoryBytesPerGpu": None
+        if space is None
+        else {
+            "taken": round(space.taken),
+            "weights": round(space.weights),
+            "draft": round(space.draft_weights),
+            "activations": round(space.activations),
+            "graphs": round(space.graphs),
+            "context": round(space.context),
+            "kvCache": round(space.kv_bytes),
+            "uncertain": round(space.uncertain),
+        },
+        "weightBytes": None if space is None else round(space.total_weights),
+        "kvBytesPerToken": found.kv_token_bytes,
+        "kvTokens": found.kv_tokens,
+        "concurrency": {
+            "full": round(found.full_concurrency, 2),
+            "expected": round(found.expected_concurrency, 2),
+            "expectedLen": asked.typical_len,
+        },
+        "floorSeconds": None
+        if times is None
+        else {
+            "firstToken": times.first.seconds,
+            "betweenTokens": times.step.seconds,
+            "betweenTokensFull": times.full_step.seconds,
+        },
+        "batchKnee": None
+        if times is None
+        else {"arithmetic": times.ridge, "kvCache": _finite(times.kv_ridge)},
+        "speculation": [
+            {"sequences": each.batch, "breakEvenAcceptance": each.acceptance} for each in found.speculation
+        ],
+        "replicas": _sizing_document(found),
+        "usdPerHour": found.hourly,
+        "usdPerMillionPromptTokens": found.prompt_usd,
+        "usdPerMillionAnswerTokens": [
+            {"context": each.context, "concurrency": each.concurrency, "usd": each.usd}
+            for each in found.costs
+        ],
+        "notes": list(found.notes),
+        "alternatives": [
+            {
+                "changes": list(each.changes),
+                "machine": each.deployment.machine.name,
+                "nodes": each.deployment.nodes,
+                "tensorParallel": each.deployment.tensor_parallel,
+                "pipelineParallel": each.deployment.pipeline_parallel,
+                "maxModelLen": each.deployment.max_model_len,
+                "kvCacheDtype": each.deployment.kv_dtype,
+                "kvTokens": each.memory.cache.tokens if each.memory.cache else 0,
+                "usdPerHour": each.hourly,
+            }
+            for each in found.alternatives
+        ],
+    }
+
+
+def _finite(value: float) -> float | None:
+    return None if value == float("inf") else value
+
+
+def _sizing_document(found: Plan) -> dict[str, Any] | None:
+    match found.sizing:
+        case Sizing() as sizing:
+            return {
+                "count": sizing.replicas,
+                "machines": machines(found.asked, sizing.replicas),
+                "firstTokenSeconds": sizing.ttft,
+                "betweenTokensSeconds": sizing.itl,
+                "limit": sizing.limit,
+            }
+        case str() as reason:
+            return {"count": None, "limit": reason}
+        case _:
+            return None
+
+
+def outputs(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Figures of each engine for the stack's outputs, known before anything exists."""
+    from bastide.plans.capacity.of_engine import deployment
+
+    found = {}
+    for engine in settings.engines:
+        one = plan(deployment(settings, engine), search=False)
+        whole = document(one)
+        kept = (
+            "weightBytes",
+            "kvBytesPerToken",
+            "kvTokens",
+            "concurrency",
+            "floorSeconds",
+            "usdPerHour",
+            "replicas",
+        )
+        found[engine.name] = {
+            "rules": "vllm" if engine.kind == "vllm" else f"vllm's; {engine.kind} has its own",
+            **{name: _rounded(whole[name]) for name in kept if whole[name] is not None},
+        }
+    return found
+
+
+def _rounded(value: Any) -> Any:
+    """Floats to four digits, so that outputs do not differ between machines."""
+    if isinstance(value, dict):
+        return {key: _rounded(each) for key, each in value.items()}
+    return float(f"{value:.4g}") if isinstance(value, float) else value
