@@ -7,6 +7,7 @@ from __future__ import annotations
 import sys
 import time
 
+from sandbox.live import programs as live
 from sandbox.toolchain import environments, paths
 from sandbox.toolchain.build import BuildError
 
@@ -17,6 +18,7 @@ def main() -> int:
     try:
         tools = paths(build=True)
         if "all" in sys.argv[1:]:
+            live.ensure()
             for each in environments.ALL:
                 environments.ensure(each)
     except BuildError as error:
