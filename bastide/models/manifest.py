@@ -5,8 +5,7 @@ them.
 names and an engine's pod checks. `manifest.json` says the same to programs, with name, version, licence and
 source, and is published last, so its presence means that the version is whole.
 
-Blind spot: a file's type is told by its name and its first bytes; a pickle disguised as neither is still
-inert, because engines load safetensors only.
+What a model may hold is judged by `artifact_agent.content`, as it is again in every engine's pod.
 """
 
 from __future__ import annotations
@@ -14,35 +13,36 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
-import struct
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Final
 
+from artifact_agent.content import (
+    REFUSED_SUFFIXES,
+    refused_config,
+    refused_content,
+    safe_name,
+)
+from artifact_agent.statement import MANIFEST_NAME, RESERVED, SIGNATURE_NAME, SUMS_NAME
 from bastide.models.errors import ModelError
 
-SUMS_NAME: Final = "SHA256SUMS"
-MANIFEST_NAME: Final = "manifest.json"
-RESERVED: Final = frozenset({SUMS_NAME, MANIFEST_NAME})
-"""Names at the top of a published version that the kit writes itself."""
+__all__ = [
+    "MANIFEST_NAME",
+    "REFUSED_SUFFIXES",
+    "RESERVED",
+    "SIGNATURE_NAME",
+    "SUMS_NAME",
+    "Manifest",
+    "ModelFile",
+    "checked",
+    "parse",
+    "safe_name",
+    "scan",
+    "sha256_of",
+]
 
-REFUSED_SUFFIXES: Final = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth", ".py")
-"""Formats that run code when loaded (pickles) or are code."""
-
-_MAGIC: Final = (
-    (b"PK\x03\x04", "a zip archive, the form of PyTorch's pickled checkpoints"),
-    *((b"\x80" + bytes([protocol]), f"a pickle of protocol {protocol}") for protocol in (2, 3, 4, 5)),
-    (b"\x1f\x8b", "a gzip archive, which can hide anything"),
-    (b"\x7fELF", "a program"),
-    (b"#!", "a script"),
-)
-
-_SAFE_PART: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+@=-]*")
-"""Parts of a file name that need no quoting in a shell, an S3 key or a checksum file."""
-
-_HEADER_LIMIT: Final = 100_000_000
-"""The safetensors library's own limit of a header, in bytes."""
+CONFIGS: Final = ("config.json", "adapter_config.json")
+"""What says what it is: a model, or a LoRA adapter (PEFT's name for it)."""
 
 MAX_FILES: Final = 900
 """Most files of one model: one page of S3's listing (1,000) with room for the kit's own."""
@@ -125,24 +125,27 @@ def scan(folder: Path, name: str, version: str, licence: str, source: str) -> Ma
     return Manifest(name, version, tuple(files), licence, source)
 
 
-def safe_name(name: str) -> bool:
-    """Whether a file's name inside the model is one that may be published, and that stays inside a folder."""
-    return all(_SAFE_PART.fullmatch(part) for part in name.split("/"))
-
-
 def checked(folder: Path) -> dict[str, Path]:
     """The files of a folder by their name inside the model, each seen to be publishable. Of weights only the header
     is read. Raises ModelError."""
     paths = _paths(folder)
-    if "config.json" not in paths:
-        raise ModelError(f"{folder} has no config.json: an engine cannot tell what model this is")
-    _check_config(paths["config.json"])
+    if not any(each in paths for each in CONFIGS):
+        raise ModelError(
+            f"{folder} has no config.json (nor adapter_config.json of a LoRA adapter): an engine cannot tell what "
+            "model this is"
+        )
+    why = refused_config(paths["config.json"]) if "config.json" in paths else None
+    if why:
+        raise ModelError(f"config.json {why}")
     if not any(each.endswith(".safetensors") for each in paths):
         raise ModelError(
             f"{folder} has no .safetensors file: only this format is served; convert the weights"
         )
     for each in sorted(paths):
-        _check_content(each, paths[each])
+        why = refused_content(each, paths[each])
+        if why:
+            remedy = "copy or convert it again" if each.endswith(".safetensors") else "remove it"
+            raise ModelError(f"{each} {why}: {remedy}")
     return paths
 
 
@@ -163,7 +166,7 @@ def _paths(folder: Path) -> dict[str, Path]:
             name = PurePosixPath(path.relative_to(folder)).as_posix()
             if path.is_symlink():
                 raise ModelError(f"{name} is a link: what it points to could change; put the file itself")
-            if not _SAFE_PART.fullmatch(each):
+            if not safe_name(each):
                 raise ModelError(
                     f"{name!r} is not a safe file name: letters, digits and . _ + @ = - are allowed, and no "
                     "dot or hyphen at the start; rename or remove it"
@@ -186,57 +189,3 @@ def _paths(folder: Path) -> dict[str, Path]:
             f"{folder} has {len(found)} files and {MAX_FILES} is the most: is it a model's folder?"
         )
     return found
-
-
-def _check_config(path: Path) -> None:
-    try:
-        config = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise ModelError(f"config.json is not JSON ({error})") from None
-    if not isinstance(config, dict) or not config.get("architectures"):
-        raise ModelError("config.json names no architectures: an engine cannot tell what model this is")
-    if "auto_map" in config:
-        raise ModelError(
-            "config.json has auto_map: it makes an engine run Python code of the model's author; publish a "
-            "model whose architecture the engine knows, without auto_map"
-        )
-
-
-def _check_content(name: str, path: Path) -> None:
-    with path.open("rb") as opened:
-        start = opened.read(8)
-    if name.endswith(".safetensors"):
-        _check_safetensors(name, path, start)
-        return
-    for magic, meaning in _MAGIC:
-        if start.startswith(magic):
-            raise ModelError(f"{name} is refused: its first bytes are those of {meaning}; remove it")
-
-
-def _check_safetensors(name: str, path: Path, start: bytes) -> None:
-    """The header's length, its JSON, and that its tensors fill the file exactly, in their own order."""
-
-    def broken(why: str) -> ModelError:
-        return ModelError(f"{name} is not a whole safetensors file ({why}): copy or convert it again")
-
-    size = path.stat().st_size
-    if len(start) < 8:
-        raise broken(f"it has {size} bytes")
-    (length,) = struct.unpack("<Q", start)
-    if length > min(_HEADER_LIMIT, size - 8):
-        raise broken(f"its header claims {length} bytes of {size}")
-    with path.open("rb") as opened:
-        opened.seek(8)
-        header = opened.read(length)
-    try:
-        tensors: dict[str, Any] = json.loads(header)
-        spans = sorted(each["data_offsets"] for key, each in tensors.items() if key != "__metadata__")
-        end = 0
-        for first, last in spans:
-            if first != end or last < first:
-                raise broken(f"its tensors leave a gap or overlap at byte {end}")
-            end = last
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise broken(f"its header cannot be read: {error!r}") from None
-    if end != size - 8 - length:
-        raise broken(f"its tensors take {end} bytes and it has {size - 8 - length}")

@@ -23,17 +23,19 @@ from bastide.models.manifest import Manifest, checked
 from bastide.models.mirror_http import Fetcher
 from bastide.models.mirror_source import Digest, RemoteFile, RemoteModel, choose
 from bastide.models.mirror_upload import LEAST_PART, Done, Target, transfer
+from bastide.models.objects import clear
 from bastide.models.publish import (
     MAX_PARTS,
     PART,
     Published,
     Report,
     check_origin,
-    clear,
     existing_version,
     refuse_foreign,
     seal,
 )
+from bastide.models.signatures import sign_there
+from bastide.models.signing import Signer
 
 PARALLEL: Final = 4
 """Files at once. Each holds two parts in memory: 512 MiB in all with parts of 64 MiB."""
@@ -68,8 +70,10 @@ def mirror(
     report: Report,
     part: int = PART,
     parallel: int = PARALLEL,
+    signer: Signer | None = None,
 ) -> Mirrored:
-    """Mirrors a model as one version by a boto3 S3 client. Raises ModelError; then nothing is published."""
+    """Mirrors a model as one version by a boto3 S3 client, signed where a signer is given. Raises ModelError; then
+    nothing is published."""
     check_origin(Manifest(name, version, (), licence, model.origin))
     taken, left = choose(model.files, leave_out)
     for each in left:
@@ -79,7 +83,8 @@ def mirror(
     with clear(bucket):
         there = existing_version(client, bucket, prefix)
         if there is not None:
-            return Mirrored(_already(there, model, taken, licence, url), there, 0)
+            done_before = _already(there, model, taken, licence, url)
+            return Mirrored(sign_there(client, bucket, there, done_before, signer), there, 0)
         refuse_foreign(client, bucket, prefix, [each.name for each in taken], url)
         _sizes(taken, part)
         _judge(taken, fetcher, parallel)
@@ -87,7 +92,7 @@ def mirror(
         done = _transfer_all(client, bucket, prefix, taken, fetcher, part, parallel, report)
         files = tuple(sorted((each.file for each in done), key=lambda each: each.name))
         manifest = Manifest(name, version, files, licence, model.origin)
-        published = seal(client, bucket, manifest, sum(each.sent > 0 for each in done))
+        published = seal(client, bucket, manifest, sum(each.sent > 0 for each in done), signer)
     return Mirrored(published, manifest, sum(each.sent for each in done))
 
 

@@ -19,7 +19,8 @@ from botocore.exceptions import ClientError
 from bastide.models.errors import ModelError
 from bastide.models.manifest import ModelFile
 from bastide.models.mirror_source import Digest, RemoteFile
-from bastide.models.publish import ABSENT, EXISTS, MAX_PARTS, base64_of, other_content, put_object
+from bastide.models.objects import ABSENT, EXISTS, base64_of, other_content, put_object
+from bastide.models.publish import MAX_PARTS
 
 LEAST_PART: Final = 5 * 1024 * 1024
 """S3's least size of a part that is not the last."""

@@ -1,27 +1,48 @@
-"""Publishing a model to S3: a version is whole or absent, and never changes.
+"""Publishing a model to S3: a version is whole or absent, signed, and never changes.
 
-Files go first, the manifest last, and each only where nothing lies yet (`If-None-Match: *`), so nothing is
-ever overwritten and two publishers cannot mix their files unseen. A publish that was killed leaves no
-manifest; run again, it goes on after the files whose checksum S3 already holds.
+Files go first, then checksums and signature, the manifest last, and each only where nothing lies yet (`If-None-Match:
+*`), so nothing is ever overwritten and two publishers cannot mix their files unseen. A publish that was killed leaves
+no manifest; run again, it goes on after the files whose checksum S3 already holds.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import ClientError
 
-from bastide import names, unreached
+from bastide import names
 from bastide.models import licence
 from bastide.models.errors import ModelError
-from bastide.models.manifest import MANIFEST_NAME, SUMS_NAME, Manifest, ModelFile, parse, sha256_of
+from bastide.models.manifest import (
+    MANIFEST_NAME,
+    RESERVED,
+    SUMS_NAME,
+    Manifest,
+    ModelFile,
+    parse,
+    sha256_of,
+)
+from bastide.models.objects import (
+    ABSENT,
+    EXISTS,
+    ExistsError,
+    base64_of,
+    checksum_at,
+    clear,
+    get,
+    other_content,
+    put_bytes,
+    put_new,
+    put_object,
+)
+from bastide.models.signatures import put_signature, sign_there
+from bastide.models.signing import Signer
 
 PART: Final = 64 * 1024 * 1024
 """Bytes of one part of a large file. S3 takes 10,000 parts, so a file may have 625 GiB; its own least is 5
@@ -31,53 +52,61 @@ MAX_PARTS: Final = 10_000
 WORKERS: Final = 8
 """Parts on their way at once: at most 512 MiB of memory."""
 
-EXISTS: Final = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
-ABSENT: Final = {"NoSuchKey", "NotFound", "404"}
-
 Report = Callable[[str], None]
 """Takes one line of progress."""
 
 
 @dataclass(frozen=True)
 class Published:
-    """What a publish did: the version's URL and digest, how many files it sent, and whether it was there
-    before."""
+    """What a publish did: the version's URL and digest, how many files it sent, whether it was there before, and
+    whether it is signed (of one that was there: by this run)."""
 
     url: str
     digest: str
     sent: int
     already: bool
+    signed: bool = False
 
 
-def publish(client: Any, bucket: str, folder: Path, manifest: Manifest, report: Report) -> Published:
-    """Publishes a scanned folder by a boto3 S3 client. Raises ModelError when the version exists with other
-    content, when something foreign lies at its place, and when S3 refuses."""
+def publish(
+    client: Any,
+    bucket: str,
+    folder: Path,
+    manifest: Manifest,
+    report: Report,
+    signer: Signer | None = None,
+) -> Published:
+    """Publishes a scanned folder by a boto3 S3 client; without a signer unsigned, which engines refuse unless their
+    stack allows it. A version that is there without a signature is signed. Raises ModelError when the version exists
+    with other content, when something foreign lies at its place, and when S3 refuses."""
     check_origin(manifest)
     prefix = names.model_prefix(manifest.name, manifest.version)
     url = f"s3://{bucket}/{prefix}"
     with clear(bucket):
         existing = existing_version(client, bucket, prefix)
         if existing is not None:
-            return accept_same(existing, manifest, url)
+            return sign_there(client, bucket, existing, accept_same(existing, manifest, url), signer)
         refuse_foreign(client, bucket, prefix, _named(manifest), url)
         sent = 0
         for number, each in enumerate(manifest.files, 1):
             done = _put_file(client, bucket, prefix, folder / each.name, each)
             sent += done
             report(f"{number}/{len(manifest.files)} {each.name} {'sent' if done else 'was there'}")
-        return seal(client, bucket, manifest, sent)
+        return seal(client, bucket, manifest, sent, signer)
 
 
-def seal(client: Any, bucket: str, manifest: Manifest, sent: int) -> Published:
-    """Makes a version of the files that are there: checksums first, and the manifest last, by which it begins to
-    exist. `sent` is how many files were sent."""
+def seal(client: Any, bucket: str, manifest: Manifest, sent: int, signer: Signer | None = None) -> Published:
+    """Makes a version of the files that are there: checksums first, then the signature, and the manifest last, by
+    which it begins to exist. `sent` is how many files were sent."""
     check_origin(manifest)
     prefix = names.model_prefix(manifest.name, manifest.version)
     url = f"s3://{bucket}/{prefix}"
-    _put_bytes(client, bucket, f"{prefix}{SUMS_NAME}", manifest.sums)
+    put_bytes(client, bucket, f"{prefix}{SUMS_NAME}", manifest.sums)
+    if signer is not None:
+        put_signature(client, bucket, manifest, signer)
     try:
-        _put_new(client, bucket, f"{prefix}{MANIFEST_NAME}", manifest.document())
-    except _ExistsError:
+        put_new(client, bucket, f"{prefix}{MANIFEST_NAME}", manifest.document())
+    except ExistsError:
         # Another publisher came first: theirs is the version, and ours is it only if they are equal.
         other = existing_version(client, bucket, prefix)
         if other is None:
@@ -85,7 +114,7 @@ def seal(client: Any, bucket: str, manifest: Manifest, sent: int) -> Published:
                 f"{url}{MANIFEST_NAME} is being written by another publisher: run the command again"
             ) from None
         return accept_same(other, manifest, url)
-    return Published(url, manifest.digest, sent, already=False)
+    return Published(url, manifest.digest, sent, already=False, signed=signer is not None)
 
 
 def verify(client: Any, bucket: str, prefix: str, report: Report) -> Manifest:
@@ -96,7 +125,7 @@ def verify(client: Any, bucket: str, prefix: str, report: Report) -> Manifest:
         manifest = existing_version(client, bucket, prefix)
         if manifest is None:
             raise ModelError(f"{url}{MANIFEST_NAME} is not there: the version was not published to its end")
-        if _get(client, bucket, f"{prefix}{SUMS_NAME}") != manifest.sums:
+        if get(client, bucket, f"{prefix}{SUMS_NAME}") != manifest.sums:
             raise ModelError(f"{url}{SUMS_NAME} is not what the manifest says: the version was changed")
         refuse_foreign(client, bucket, prefix, _named(manifest), url)
         for each in manifest.files:
@@ -123,14 +152,10 @@ def _named(manifest: Manifest) -> list[str]:
     return [each.name for each in manifest.files]
 
 
-class _ExistsError(Exception):
-    """Something lies at this key."""
-
-
 def existing_version(client: Any, bucket: str, prefix: str) -> Manifest | None:
     """The manifest of the version that lies there, or None where no publish came to its end."""
     try:
-        document = _get(client, bucket, f"{prefix}{MANIFEST_NAME}")
+        document = get(client, bucket, f"{prefix}{MANIFEST_NAME}")
     except ClientError as error:
         if error.response["Error"]["Code"] in ABSENT:
             return None
@@ -155,7 +180,7 @@ def accept_same(existing: Manifest, manifest: Manifest, url: str) -> Published:
 
 def refuse_foreign(client: Any, bucket: str, prefix: str, files: Iterable[str], url: str) -> None:
     """Engines refuse a version with a file that its checksums do not list. `files` are the model's own."""
-    wanted = {prefix + each for each in files} | {prefix + SUMS_NAME, prefix + MANIFEST_NAME}
+    wanted = {prefix + each for each in (*files, *RESERVED)}
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     foreign = [
         item["Key"] for page in pages for item in page.get("Contents", ()) if item["Key"] not in wanted
@@ -202,62 +227,6 @@ def _changed(file: ModelFile) -> ModelError:
     return ModelError(f"{file.name} changed while it was published: publish again when nothing writes to it")
 
 
-def other_content(bucket: str, key: str) -> ModelError:
-    """What to say where a key is taken by something else."""
-    return ModelError(
-        f"s3://{bucket}/{key} is there with other content, from a publish that did not end or that runs now: "
-        "nothing is overwritten; remove what lies there, or publish under a new version"
-    )
-
-
-def _put_bytes(client: Any, bucket: str, key: str, content: bytes) -> None:
-    """Writes a small object, or accepts the equal one that is there."""
-    try:
-        _put_new(client, bucket, key, content)
-    except _ExistsError:
-        if _get(client, bucket, key) != content:
-            raise other_content(bucket, key) from None
-
-
-def _put_new(client: Any, bucket: str, key: str, content: bytes) -> None:
-    checksum = base64_of(hashlib.sha256(content).digest())
-    try:
-        put_object(client, bucket, key, content, checksum)
-    except ClientError as error:
-        if error.response["Error"]["Code"] in EXISTS:
-            raise _ExistsError from None
-        raise
-
-
-def put_object(client: Any, bucket: str, key: str, body: bytes, checksum: str) -> None:
-    """S3 itself refuses a body that does not have the checksum, and a key that is taken."""
-    client.put_object(
-        Bucket=bucket,
-        Key=key,
-        Body=body,
-        ChecksumAlgorithm="SHA256",
-        ChecksumSHA256=checksum,
-        IfNoneMatch="*",
-    )
-
-
-def _get(client: Any, bucket: str, key: str) -> bytes:
-    content: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read()
-    return content
-
-
-def checksum_at(client: Any, bucket: str, key: str) -> str | None:
-    """The SHA-256 that S3 holds of an object ('' where it holds none), or None where there is no object."""
-    try:
-        found = client.head_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
-    except ClientError as error:
-        if error.response["Error"]["Code"] in ABSENT:
-            return None
-        raise
-    # Of an object in parts S3 appends their number, other servers may not; base64 has no hyphen.
-    return str(found.get("ChecksumSHA256", "")).partition("-")[0]
-
-
 def _parts(path: Path, size: int) -> list[bytes]:
     """SHA-256 of each part."""
 
@@ -272,11 +241,6 @@ def _read(path: Path, start: int) -> bytes:
     with path.open("rb") as opened:
         opened.seek(start)
         return opened.read(PART)
-
-
-def base64_of(digest: bytes) -> str:
-    """A digest as S3 writes it."""
-    return base64.b64encode(digest).decode()
 
 
 def _composite(parts: list[bytes]) -> str:
@@ -311,32 +275,3 @@ def _put_parts(client: Any, bucket: str, key: str, path: Path, file: ModelFile, 
     except BaseException:
         client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
         raise
-
-
-@contextmanager
-def clear(bucket: str) -> Iterator[None]:
-    """AWS's refusals in words that say what to do."""
-    try:
-        yield
-    except NoCredentialsError:
-        raise ModelError(
-            "no AWS credentials were found: set AWS_PROFILE or sign in (`aws sso login`), then run it again"
-        ) from None
-    except ClientError as error:
-        code, message = error.response["Error"]["Code"], error.response["Error"].get("Message", "")
-        if code == "NoSuchBucket":
-            raise ModelError(
-                f"there is no bucket {bucket!r}: `pulumi up` makes it, or give another one by --bucket"
-            ) from None
-        if code in ("AccessDenied", "403"):
-            raise ModelError(
-                f"AWS refuses {error.operation_name} on bucket {bucket!r}: either the bucket is not of the stack's "
-                "account (without --stack: not of the caller's), and nothing goes to others; or the identity needs "
-                "s3:ListBucket, s3:GetObject and s3:PutObject on it, and kms:GenerateDataKey and kms:Decrypt on its "
-                f"key ({message})"
-            ) from None
-        raise ModelError(
-            f"AWS refused {error.operation_name} on bucket {bucket!r}: {code}: {message}"
-        ) from None
-    except BotoCoreError as error:
-        raise ModelError(f"S3 could not be reached for bucket {bucket!r}: {unreached.why(error)}") from None

@@ -125,3 +125,15 @@ def test_a_manifest_whose_digest_is_not_its_files_is_refused(tiny: Path) -> None
     changed = document.replace(scanned(tiny).files[0].sha256.encode(), b"0" * 64)
     with pytest.raises(ModelError, match="it was changed"):
         parse(changed, "s3://bucket/manifest.json")
+
+
+def test_an_adapter_is_published_like_a_model(tiny: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "adapter"
+    folder.mkdir()
+    (folder / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 8}')
+    (folder / "adapter_model.safetensors").write_bytes((tiny / "model.safetensors").read_bytes())
+    names = [each.name for each in scan(folder, "legal", "1.0.0", "MIT", "made here").files]
+    assert names == ["adapter_config.json", "adapter_model.safetensors"]
+    (folder / "adapter_config.json").unlink()
+    with pytest.raises(ModelError, match=r"no config\.json \(nor adapter_config\.json"):
+        scan(folder, "legal", "1.0.0", "MIT", "made here")

@@ -181,7 +181,7 @@ def kept_waiting(hub: Hub, aws: str, bucket: str, *more: str) -> subprocess.Pope
     hub.hold = {BIG: 3 * PART + PART // 2}
     argv = [str(Path(sys.executable).with_name("bastide")), "model", "mirror", "--from", f"hub:{REPO}@main"]
     argv += ["--name", "tiny-qwen2", "--version", "1.0.0", "--endpoint", hub.url, "--part-mib", "5"]
-    argv += ["--bucket", bucket, "--region", "us-east-1", *more]
+    argv += ["--bucket", bucket, "--region", "us-east-1", "--unsigned", *more]
     environment = {**os.environ, **aws_env(World(aws, "", 0)), "NO_PROXY": "127.0.0.1,localhost"}
     return subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
@@ -400,7 +400,7 @@ def test_a_server_without_ranges_cannot_be_resumed_and_says_so(s3: Any, bucket: 
 
 def cli(bucket: str, hub: Hub, *more: str) -> list[str]:
     origin = [] if "--from" in more else ["--from", f"hub:{REPO}@main", "--endpoint", hub.url]
-    named = ["--name", "tiny-qwen2", "--version", "1.0.0", "--bucket", bucket]
+    named = ["--name", "tiny-qwen2", "--version", "1.0.0", "--bucket", bucket, "--unsigned"]
     return ["model", "mirror", *origin, *named, *more]
 
 

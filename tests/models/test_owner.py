@@ -44,7 +44,7 @@ def taken(aws: str) -> str:
 def arguments(bucket: str, tiny: Path, action: str, *more: str) -> list[str]:
     origin = [str(tiny)] if action == "publish" else ["--from", f"dir:{tiny}"]
     named = ["--name", "tiny-qwen2", "--version", "1.0.0", "--licence", "mit", "--source", "made here"]
-    return ["model", action, *origin, *named, "--bucket", bucket, *more]
+    return ["model", action, *origin, *named, "--bucket", bucket, "--unsigned", *more]
 
 
 @pytest.mark.usefixtures("here")

@@ -175,7 +175,7 @@ def test_the_command_publishes_and_prints_the_digest_for_the_stack_file(
     for name, value in {**KEYS, "AWS_ENDPOINT_URL": endpoint, "AWS_DEFAULT_REGION": "us-east-1"}.items():
         monkeypatch.setenv(name, value)
     arguments = ["model", "publish", str(tiny), "--name", "tiny-qwen2", "--version", "1.0.0"]
-    licence = ["--licence", "apache-2.0", "--source", "made here"]
+    licence = ["--licence", "apache-2.0", "--source", "made here", "--unsigned"]
     assert main([*arguments, "--bucket", bucket, *licence]) == 0
     assert f'sha256: "{scanned(tiny).digest}"' in capsys.readouterr().out
     assert main([*arguments, "--bucket", bucket, *licence]) == 0
@@ -207,6 +207,6 @@ def test_missing_credentials_are_said_with_what_to_do(
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     options = ["--name", "tiny-qwen2", "--version", "1.0.0", "--bucket", "any", "--region", "us-east-1"]
-    options += ["--licence", "MIT", "--source", "made here"]
+    options += ["--licence", "MIT", "--source", "made here", "--unsigned"]
     assert main(["model", "publish", str(tiny), *options]) == 1
     assert "no AWS credentials were found" in capsys.readouterr().err
