@@ -34,12 +34,14 @@ _NAMESPACES: Final = {
     "gateway": "bastide-gateway",
     "certificates": "bastide-certificates",
     "pki": "bastide-pki",
+    "scaling": "bastide-scaling",
+    "groups": "bastide-groups",
 }
 
 
 def namespace(purpose: str) -> str:
-    """The namespace for `system` (node agents), `serving` (engines), `gateway`, `certificates` (cert-manager) or `pki`
-    (the private CA's root); KeyError for any other."""
+    """The namespace for `system` (node agents), `serving` (engines), `gateway`, `certificates` (cert-manager), `pki`
+    (the private CA's root), `scaling` (KEDA) or `groups` (LeaderWorkerSet); KeyError for any other."""
     return _NAMESPACES[purpose]
 
 
@@ -102,9 +104,19 @@ def policy_arn(account_id: str, policy: str) -> str:
     return arn("iam", "", account_id, f"policy/{policy}")
 
 
+def signing_alias(installation: str) -> str:
+    """Alias of the KMS key that signs an installation's models. `installation` is what `prefix` gives."""
+    return f"alias/{installation}-model-signing"
+
+
 def model_prefix(name: str, version: str) -> str:
     """Key prefix under which the one immutable version of a model lies, slash included."""
     return f"models/{name}/{version}/"
+
+
+def model_path(name: str, version: str) -> str:
+    """Folder in an engine's pod that has the model's files, and from which the engine loads them."""
+    return f"/models/{name}/{version}"
 
 
 def engine_release(engine: str) -> str:

@@ -9,6 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from bastide import names
+from bastide.plans import engine_models
 from bastide.settings import EngineSettings, Settings
 
 
@@ -85,23 +86,23 @@ class PodIdentity(pulumi.ComponentResource):
 
 
 def model_reader_policy(settings: Settings, engine: EngineSettings, key_arn: str) -> str:
-    """What an engine may do in AWS: read the one version of its model, and have it decrypted by S3."""
-    model = settings.model(engine.model)
-    prefix = names.model_prefix(model.name, model.version)
+    """What an engine may do in AWS: read the one version of each model that it loads, and have it decrypted by S3."""
+    prefixes = [names.model_prefix(each.name, each.version) for each in engine_models.every(settings, engine)]
     bucket_arn = names.arn("s3", "", "", settings.model_bucket)
     return names.policy_document(
         {
             "Sid": "ReadModel",
             "Effect": "Allow",
-            "Action": "s3:GetObject",
-            "Resource": f"{bucket_arn}/{prefix}*",
+            # Of an object by its S3 version, so that one that is exchanged meanwhile is never mixed with it.
+            "Action": ["s3:GetObject", "s3:GetObjectVersion"],
+            "Resource": [f"{bucket_arn}/{prefix}*" for prefix in prefixes],
         },
         {
             "Sid": "ListModel",
             "Effect": "Allow",
             "Action": "s3:ListBucket",
             "Resource": bucket_arn,
-            "Condition": {"StringLike": {"s3:prefix": f"{prefix}*"}},
+            "Condition": {"StringLike": {"s3:prefix": [f"{prefix}*" for prefix in prefixes]}},
         },
         {
             "Sid": "DecryptModel",

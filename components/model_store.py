@@ -11,6 +11,7 @@ from bastide.plans.model_store_policy import ACCESS_LOGS, INVENTORY, model_bucke
 from bastide.settings import AdoptedModelStore, CreatedModelStore, Settings
 from components.bucket import close_bucket, keep_versions
 from components.key import Key, KeyArgs
+from components.model_signing import ModelSigning, ModelSigningArgs
 from components.model_store_logs import ModelStoreLogs, ModelStoreLogsArgs
 
 INVENTORY_FIELDS = (
@@ -34,6 +35,8 @@ class ModelStore(pulumi.ComponentResource):
     bucket: pulumi.Output[str]
     """Name of the bucket, known once it exists."""
     key_arn: pulumi.Output[str]
+    public_keys: pulumi.Output[list[str]]
+    """Public keys, in PEM, by one of which an engine's model must be signed."""
 
     def __init__(self, name: str, args: ModelStoreArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("bastide:models:ModelStore", name, None, opts)
@@ -48,6 +51,9 @@ class ModelStore(pulumi.ComponentResource):
             self.key_arn = pulumi.Output.from_input(store.key_arn)
         else:
             self._create(store)
+        self.public_keys = ModelSigning(
+            f"{name}-signing", ModelSigningArgs(self._settings), opts=self._child
+        ).public_keys
         self.register_outputs({"bucket": self.bucket})
 
     def _create(self, store: CreatedModelStore) -> None:

@@ -24,7 +24,12 @@ WITH_CERTIFICATES: Final = {"certificates": "restricted", "pki": "restricted"}
 
 def levels(settings: Settings) -> dict[str, str]:
     """Pod security level of each namespace of a stack, by its purpose. Pure."""
-    return LEVELS | (WITH_CERTIFICATES if settings.certificates.internal else {})
+    return (
+        LEVELS
+        | (WITH_CERTIFICATES if settings.certificates.internal else {})
+        | ({"scaling": "restricted"} if settings.scaling.enabled else {})
+        | ({"groups": "restricted"} if settings.multi_node.enabled else {})
+    )
 
 
 @dataclass(frozen=True)

@@ -33,11 +33,13 @@ from components.karpenter import Karpenter, KarpenterAccess, KarpenterAccessArgs
 from components.karpenter_pool import KarpenterPool, KarpenterPoolArgs
 from components.key import Key, KeyArgs, logs_statement
 from components.model_store import ModelStore, ModelStoreArgs
+from components.multi_node import MultiNode
 from components.namespaces import Namespaces, NamespacesArgs
 from components.network import Network, NetworkArgs, flow_log_group
 from components.node_agents import NodeAgents, NodeAgentsArgs
 from components.priorities import Priorities
 from components.providers import aws_provider, kubernetes_provider
+from components.scaling import Scaling
 from components.system_pool import SystemPool, SystemPoolArgs
 from components.vllm_release import VllmRelease, VllmReleaseArgs
 
@@ -267,6 +269,16 @@ class Region(pulumi.ComponentResource):
             for pool in pools
         ]
 
+    def _controllers(self, opts: pulumi.ResourceOptions) -> list[pulumi.Resource]:
+        """Those that engines' objects need. An engine comes after them, and so goes before."""
+        settings = self._settings
+        found: list[pulumi.Resource] = []
+        if settings.scaling.enabled:
+            found.append(Scaling(f"{self._name}-scaling", settings, opts))
+        if settings.multi_node.enabled:
+            found.append(MultiNode(f"{self._name}-multi-node", settings, opts))
+        return found
+
     def _kubernetes(
         self,
         network: Network,
@@ -296,18 +308,24 @@ class Region(pulumi.ComponentResource):
                 AccessRolesArgs(settings, [names.namespace(purpose) for purpose in OPERATED]),
                 after(namespaces, *needed),
             )
+        certificates: list[pulumi.Resource] = []
         if settings.certificates.internal:
-            Certificates(f"{name}-certificates", settings, after(namespaces, *needed))
+            certificates = [Certificates(f"{name}-certificates", settings, after(namespaces, *needed))]
         priorities = Priorities(f"{name}-priorities", settings, after(cluster, *needed))
         agents = NodeAgents(
             f"{name}-node-agents", NodeAgentsArgs(settings=settings), after(namespaces, *needed)
         )
         elastic = self._karpenter(network, cluster, after(cluster, *needed))
+        controllers = self._controllers(after(namespaces, *needed))
         for engine in settings.engines:
             VllmRelease(
                 f"{name}-vllm-{engine.name}",
                 VllmReleaseArgs(
-                    settings=settings, engine=engine, bucket=store.bucket, region=settings.region
+                    settings=settings,
+                    engine=engine,
+                    bucket=store.bucket,
+                    region=settings.region,
+                    public_keys=store.public_keys,
                 ),
-                after(namespaces, priorities, agents, store, *elastic, *needed),
+                after(namespaces, priorities, agents, store, *certificates, *elastic, *controllers, *needed),
             )

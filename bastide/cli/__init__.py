@@ -22,6 +22,8 @@ _COMMANDS: Final = {
     "schema": ("bastide.cli.schema", "every setting of a stack file, for editors and to read"),
     "stack": ("bastide.cli.stack", "repair a stack whose run was killed"),
     "bootstrap": ("bastide.cli.bootstrap", "what an account needs before the first `pulumi up`"),
+    "eval": ("bastide.cli.eval", "what a quantization costs in quality, as a table"),
+    "plan": ("bastide.cli.plan", "whether a model fits its GPUs, how fast, for how many, at what cost"),
     "cost": ("bastide.cli.cost", "hours and dollars of a stack, before an `up`"),
     "identity": ("bastide.cli.identity", "who can do what on which resource"),
     "preflight": ("bastide.cli.preflight", "what a run needs, looked at before it"),

@@ -1,4 +1,4 @@
-"""`bastide model make-tiny | publish | mirror | verify`."""
+"""`bastide model make-tiny | publish | mirror | sign | key | verify`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from bastide.cli.model_mirror import Store, add_mirror, run_mirror, told
+from bastide.cli.model_signing import add_key_options, add_sign, key_of, print_key, signer_of
 from bastide.models.errors import ModelError
 from bastide.models.licence import canonical, check_source
-from bastide.models.make_tiny import make_tiny
+from bastide.models.make_tiny import make_tiny, tiny_shapes
+from bastide.models.make_tiny_shapes import DEFAULT_SHAPE
 from bastide.models.manifest import Manifest, scan
 from bastide.models.owner import expecting
 from bastide.settings.base import Version
@@ -27,6 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True)
     tiny = actions.add_parser("make-tiny", help="write a small real model with random weights")
     tiny.add_argument("folder", metavar="DIR", type=Path, help="an empty or a new folder")
+    tiny.add_argument(
+        "--shape",
+        choices=tuple(tiny_shapes()),
+        default=DEFAULT_SHAPE,
+        help="; ".join(f"{name}: {about}" for name, about in tiny_shapes().items())
+        + "; default: %(default)s",
+    )
     put = actions.add_parser("publish", help="publish a model's folder as one version that never changes")
     put.add_argument("folder", metavar="DIR", type=Path, help="the folder with config.json and the weights")
     put.add_argument("--name", required=True, help="name by which engines and clients ask for it")
@@ -40,23 +49,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the model's licence: an SPDX expression, a model licence such as llama3.3, or 'other:TEXT'",
     )
     put.add_argument("--source", required=True, help="where the model came from, such as its hub's address")
+    add_key_options(put)
     add_mirror(actions)
+    add_sign(actions)
     check = actions.add_parser("verify", help="check a folder, or every byte of a published version")
     check.add_argument("target", metavar="DIR|s3://BUCKET/models/NAME/VERSION")
     check.add_argument("--region", help="the bucket's region; default: AWS's own settings")
+    check.add_argument(
+        "--public-key", metavar="FILE", type=Path, help="PEM of the key by which the version must be signed"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs `bastide model`; returns the exit status."""
     try:
         if arguments.action == "make-tiny":
-            _make_tiny(arguments.folder)
+            _make_tiny(arguments.folder, arguments.shape)
         elif arguments.action == "publish":
             _publish(arguments)
         elif arguments.action == "mirror":
             _mirror(arguments)
+        elif arguments.action == "sign":
+            _sign(arguments)
+        elif arguments.action == "key":
+            print_key(arguments, client)
         else:
-            _verify(arguments.target, arguments.region)
+            _verify(arguments.target, arguments.region, arguments.public_key)
     except ModelError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -68,10 +86,10 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _make_tiny(folder: Path) -> None:
-    files = make_tiny(folder)
+def _make_tiny(folder: Path, shape: str) -> None:
+    files = make_tiny(folder, shape)
     total = sum(each.stat().st_size for each in files)
-    print(f"{folder}: a Qwen2 model of {len(files)} files, {total:,} bytes")
+    print(f"{folder}: {shape}, {tiny_shapes()[shape]}: {len(files)} files, {total:,} bytes")
 
 
 def _publish(arguments: argparse.Namespace) -> None:
@@ -82,9 +100,15 @@ def _publish(arguments: argparse.Namespace) -> None:
     licence = canonical(arguments.licence)
     check_source(arguments.source)
     store = _store(arguments)
+    key_of(arguments)  # that nobody said so is told before hours of reading
     manifest = scan(arguments.folder, arguments.name, arguments.version, licence, arguments.source)
     done = publish(
-        store_client(store), store.bucket, arguments.folder, manifest, lambda line: print(f"  {line}")
+        store_client(store),
+        store.bucket,
+        arguments.folder,
+        manifest,
+        lambda line: print(f"  {line}"),
+        signer_of(arguments, client),
     )
     print(told(done, manifest))
     _print_digest(manifest)
@@ -93,24 +117,53 @@ def _publish(arguments: argparse.Namespace) -> None:
 def _mirror(arguments: argparse.Namespace) -> None:
     _check("--name", ModelName, arguments.name)
     _check("--version", Version, arguments.version)
-    manifest = run_mirror(arguments, _store, store_client)
+    manifest = run_mirror(arguments, _store, store_client, lambda: signer_of(arguments, client))
     if manifest is not None:
         _print_digest(manifest)
 
 
-def _verify(target: str, region: str | None) -> None:
+def _sign(arguments: argparse.Namespace) -> None:
+    from bastide.models.objects import clear
     from bastide.models.publish import verify
+    from bastide.models.signatures import put_signature
+    from bastide.models.signing import public_pem
+
+    signer = signer_of(arguments, client)
+    if signer is None:
+        raise ModelError(f"stack {arguments.stack!r} has no key: it allows unsigned models; give --key")
+    bucket, prefix = _published(arguments.target)
+    s3 = store_client(Store(bucket, arguments.region, None))
+    manifest = verify(s3, bucket, prefix, lambda line: print(f"  {line}"))
+    with clear(bucket):
+        done = put_signature(s3, bucket, manifest, signer, anew=arguments.replace)
+    print(
+        f"{arguments.target} {'is signed now' if done else 'was signed already'}, by key {signer.public.id}"
+    )
+    print(public_pem(signer.public), end="")
+
+
+def _published(target: str) -> tuple[str, str]:
+    """Bucket and prefix of a version."""
+    found = _URL.fullmatch(target)
+    if found is None:
+        raise ModelError(f"{target!r} is no published version: give s3://BUCKET/models/NAME/VERSION")
+    return found["bucket"], found["prefix"] + "/"
+
+
+def _verify(target: str, region: str | None, public_key: Path | None) -> None:
+    from bastide.models.publish import verify
+    from bastide.models.signatures import verify_signature
 
     if not target.startswith("s3://"):
         manifest = scan(Path(target), "", "", "", "")
         print(f"{target} can be published: {len(manifest.files)} files, {manifest.total:,} bytes")
     else:
-        found = _URL.fullmatch(target)
-        if found is None:
-            raise ModelError(f"{target!r} is no published version: give s3://BUCKET/models/NAME/VERSION")
-        manifest = verify(
-            s3_client(region), found["bucket"], found["prefix"] + "/", lambda line: print(f"  {line}")
-        )
+        bucket, prefix = _published(target)
+        s3 = s3_client(region)
+        manifest = verify(s3, bucket, prefix, lambda line: print(f"  {line}"))
+        if public_key is not None:
+            verify_signature(s3, bucket, manifest, public_key.read_text())
+            print(f"  its signature is by the key of {public_key}")
         print(f"{target} is whole: {len(manifest.files)} files, {manifest.total:,} bytes")
     _print_digest(manifest)
 
@@ -154,10 +207,11 @@ def store_client(store: Store) -> Any:
 
 def s3_client(region: str | None) -> Any:
     """A client by AWS's own settings (profile, environment, AWS_ENDPOINT_URL)."""
-    return _client("s3", region)
+    return client("s3", region)
 
 
-def _client(service: str, region: str | None) -> Any:
+def client(service: str, region: str | None) -> Any:
+    """A boto3 client by AWS's own settings. Raises ModelError."""
     import boto3
     from botocore.exceptions import BotoCoreError
 
@@ -169,9 +223,9 @@ def _client(service: str, region: str | None) -> Any:
 
 def _caller(region: str | None) -> str:
     """The account of the credentials."""
-    from bastide.models.publish import clear
+    from bastide.models.objects import clear
 
     with clear("of the caller's account"):
         # STS answers in every region; a client without one does not start.
-        account: str = _client("sts", region or "us-east-1").get_caller_identity()["Account"]
+        account: str = client("sts", region or "us-east-1").get_caller_identity()["Account"]
     return account

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from bastide.cli.model_signing import add_key_options, key_of
 from bastide.models.errors import ModelError
 from bastide.models.hub import ENDPOINT, TOKEN_VARIABLE, hub_model
 from bastide.models.manifest import Manifest, ModelFile, scan
@@ -18,6 +19,7 @@ from bastide.models.mirror_source import RemoteFile, RemoteModel, choose
 from bastide.models.mirror_upload import LEAST_PART
 from bastide.models.mirror_urls import url_list
 from bastide.models.publish import PART, Published, publish
+from bastide.models.signing import Signer
 
 _KINDS: Final = "hub:ORG/NAME@REVISION, dir:FOLDER or urls:FILE"
 _MIB: Final = 2**20
@@ -38,8 +40,11 @@ class Store:
 def told(done: Published, manifest: Manifest) -> str:
     """What a publish did, in one line."""
     if done.already:
-        return f"{done.url} is already published, nothing to do"
-    return f"{done.url} published: {len(manifest.files)} files, {manifest.total:,} bytes"
+        return f"{done.url} is already published, " + (
+            "and is signed now" if done.signed else "nothing to do"
+        )
+    how = "signed" if done.signed else "unsigned: engines refuse it unless their stack allows that"
+    return f"{done.url} published: {len(manifest.files)} files, {manifest.total:,} bytes, {how}"
 
 
 def add_mirror(actions: Any) -> None:
@@ -70,6 +75,7 @@ def add_mirror(actions: Any) -> None:
         default=PART // _MIB,
         help=f"size of an upload's parts; default: {PART // _MIB}",
     )
+    add_key_options(get)
     get.add_argument("--dry-run", action="store_true", help="say what would be taken, and store nothing")
     get.epilog = f"A token is taken from {TOKEN_VARIABLE} in the environment, never from the command line."
 
@@ -78,9 +84,10 @@ def run_mirror(
     arguments: argparse.Namespace,
     store: Callable[[argparse.Namespace], Store],
     client: Callable[[Store], Any],
+    signer: Callable[[], Signer | None],
 ) -> Manifest | None:
-    """Mirrors; the manifest of the version, or None after a dry run. `store` finds bucket, region and owner. Raises
-    ModelError and OSError."""
+    """Mirrors; the manifest of the version, or None after a dry run. `store` finds bucket, region and owner, and
+    `signer` what signs. Raises ModelError and OSError."""
     if not 1 <= arguments.parallel <= 64:
         raise ModelError(f"--parallel {arguments.parallel} is refused: give 1 to 64 files at once")
     if not LEAST_PART // _MIB <= arguments.part_mib <= MOST_PART_MIB:
@@ -96,7 +103,7 @@ def run_mirror(
             f"--endpoint is for hub:ORG/NAME@REVISION, and {kind}: does not ask a hub: leave it out"
         )
     if kind == "dir":
-        return _folder(arguments, Path(rest), store, client)
+        return _folder(arguments, Path(rest), store, client, signer)
     fetcher = Fetcher(os.environ.get(TOKEN_VARIABLE, "") if kind == "hub" else "")
     model = (
         hub_model(rest, arguments.endpoint or ENDPOINT, fetcher)
@@ -113,6 +120,7 @@ def run_mirror(
         _say(model, tuple(arguments.leave_out))
         return None
     there = store(arguments)
+    key_of(arguments)
     done = mirror(
         client(there),
         there.bucket,
@@ -125,6 +133,7 @@ def run_mirror(
         report=lambda line: print(f"  {line}", flush=True),
         part=arguments.part_mib * _MIB,
         parallel=arguments.parallel,
+        signer=signer(),
     )
     if done.published.already:
         print(told(done.published, done.manifest))
@@ -153,6 +162,7 @@ def _folder(
     folder: Path,
     store: Callable[[argparse.Namespace], Store],
     client: Callable[[Store], Any],
+    signer: Callable[[], Signer | None],
 ) -> Manifest | None:
     """A folder is published as by `bastide model publish`."""
     if not arguments.licence or not arguments.source:
@@ -164,6 +174,9 @@ def _folder(
         _would(manifest.files)
         return None
     there = store(arguments)
-    done = publish(client(there), there.bucket, folder, manifest, lambda line: print(f"  {line}", flush=True))
+    key_of(arguments)
+    done = publish(
+        client(there), there.bucket, folder, manifest, lambda line: print(f"  {line}", flush=True), signer()
+    )
     print(told(done, manifest))
     return manifest

@@ -20,6 +20,7 @@ from bastide.settings.cluster import AdoptedCluster
 from bastide.settings.model_store import AdoptedModelStore
 from bastide.settings.network import AdoptedNetwork
 from bastide.settings.pools import PoolSettings
+from bastide.settings.signing import KmsSigning
 
 GPU_DISK_MIB_S: Final = 1000
 GPU_DISK_IOPS: Final = 4000
@@ -233,6 +234,9 @@ def _keys(settings: Settings) -> Iterator[Item]:
         names.append("Kubernetes secrets")
     if not isinstance(settings.model_store, AdoptedModelStore):
         names.append("models")
+    signing = settings.model_store.signing
+    if isinstance(signing, KmsSigning) and signing.key_arn is None:
+        names.append("model signatures")
     if settings.access.break_glass is not None:
         names.append("alarm")
     yield Item("KMS keys", ", ".join(names), len(names), len(names), _price(prices.KMS_KEY, settings))

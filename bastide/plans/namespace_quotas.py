@@ -20,7 +20,7 @@ def pool_gpus(settings: Settings) -> int:
 
 def engine_gpus(settings: Settings) -> int:
     """GPUs that all engines together ask for."""
-    return sum(engine.gpus * engine.replicas for engine in settings.engines)
+    return sum(engine.gpus_per_replica * engine.replicas for engine in settings.engines)
 
 
 def gpu_quota(settings: Settings) -> int:

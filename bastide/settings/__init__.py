@@ -6,11 +6,12 @@ without Pulumi.
 
 from bastide.settings.base import UNRESOLVED
 from bastide.settings.cluster import AddonVersions, AdoptedCluster, ClusterSettings, CreatedCluster
+from bastide.settings.engines import EngineSettings
 from bastide.settings.errors import NoStackError, Problem, SettingsError
 from bastide.settings.images import ImageSettings, ImagesSettings
 from bastide.settings.load import decode, load_layers, load_stack_file, refuse_unresolved
 from bastide.settings.model_store import AdoptedModelStore, CreatedModelStore, ModelStoreSettings
-from bastide.settings.models import EngineSettings, ModelSettings
+from bastide.settings.models import ModelSettings
 from bastide.settings.network import AdoptedNetwork, CreatedNetwork, NetworkSettings
 from bastide.settings.pools import PoolSettings, SystemPoolSettings
 from bastide.settings.root import Environment, Settings

@@ -45,8 +45,26 @@ class ImagesSettings(Strict):
     vllm: ImageSettings = ImageSettings(repository="vllm/vllm-openai", tag="v0.32.0")
     """The engine. 0.32.0 is the oldest without a known vulnerability."""
 
-    model_fetcher: ImageSettings = ImageSettings(repository="public.ecr.aws/aws-cli/aws-cli", tag="2.32.9")
-    """Init container that copies the model from S3 and checks it: the AWS CLI."""
+    artifact_agent: ImageSettings = ImageSettings(repository="bastide/artifact-agent", tag="0.1.0")
+    """Init container that brings the model from S3 and verifies it: the kit's own (images/artifact-agent). Nobody
+    publishes it: build it, push it to your registry, and name that here."""
+
+    sglang: ImageSettings = ImageSettings(repository="lmsysorg/sglang", tag="v0.5.23")
+    """SGLang, for engines of that kind."""
+
+    tensorrt_llm: ImageSettings = ImageSettings(repository="nvcr.io/nvidia/tensorrt-llm/release", tag="1.2.1")
+    """TensorRT-LLM, for engines of that kind."""
+
+    tgi: ImageSettings = ImageSettings(
+        repository="ghcr.io/huggingface/text-generation-inference", tag="3.3.7"
+    )
+    """Text Generation Inference, for engines of that kind."""
+
+    ollama: ImageSettings = ImageSettings(repository="ollama/ollama", tag="0.17.4")
+    """Ollama, for engines of that kind."""
+
+    proxy: ImageSettings = ImageSettings(repository="envoyproxy/envoy", tag="distroless-v1.40.0")
+    """Envoy, which stands before each engine in its pod and lets through only what clients may call."""
 
     nvidia_device_plugin: ImageSettings = ImageSettings(
         repository="nvcr.io/nvidia/k8s-device-plugin", tag="v0.18.2"

@@ -19,6 +19,8 @@ from pydantic_core import ErrorDetails
 from bastide.settings.base import Strict
 from bastide.settings.checks import problems_across
 from bastide.settings.errors import Problem, SettingsError, from_pydantic
+from bastide.settings.model_config import with_files
+from bastide.settings.model_quality import with_tables
 from bastide.settings.root import Settings
 from bastide.settings.stack_files import (
     Layer,
@@ -47,15 +49,20 @@ def load(raw: Mapping[str, Any]) -> Settings:
     return settings
 
 
-def load_layers(layers: Sequence[Layer], others: Mapping[str, Mapping[str, Any]] | None = None) -> Settings:
-    """Settings from a stack's layers, the most general first. A mistake that stands in a shared file is told with
-    that file's name. `others` has the raw settings of the stacks beside it, by name, whose networks it must not
-    overlap and whose names it must not have. Raises SettingsError."""
+def load_layers(
+    layers: Sequence[Layer],
+    others: Mapping[str, Mapping[str, Any]] | None = None,
+    project: Path = Path(),
+) -> Settings:
+    """Settings from a stack's layers, the most general first. A mistake that stands in a shared file is told
+    with that file's name. `others` has the raw settings of the stacks beside it, by name, whose networks it
+    must not overlap and whose names it must not have. `project` is the folder of Pulumi.yaml, in which the
+    files lie that models are described by. Raises SettingsError."""
     from bastide.settings.network_overlaps import overlaps
     from bastide.settings.same_names import same_names
 
     try:
-        settings = _load_merged(layers)
+        settings = _load_merged(layers, project)
         problems = [*overlaps(settings, others or {}), *same_names(settings, others or {})]
         if problems:
             raise SettingsError(problems)
@@ -69,10 +76,10 @@ def load_layers(layers: Sequence[Layer], others: Mapping[str, Mapping[str, Any]]
     return settings
 
 
-def _load_merged(layers: Sequence[Layer]) -> Settings:
+def _load_merged(layers: Sequence[Layer], project: Path) -> Settings:
     hidden = clashes(layers)
     try:
-        settings = load(merged(layers))
+        settings = load(with_tables(with_files(merged(layers), project), project))
     except SettingsError as error:
         told = {each.path for each in error.problems}
         raise SettingsError([*error.problems, *(each for each in hidden if each.path not in told)]) from None
@@ -82,9 +89,9 @@ def _load_merged(layers: Sequence[Layer]) -> Settings:
 
 
 def load_stack_file(path: Path) -> Settings:
-    """Settings of a stack, without Pulumi: its file over the shared ones beside it, held against the other stacks
-    there. Raises SettingsError."""
-    return load_layers(stack_layers(path), siblings(path.parent, stack_name(path)))
+    """Settings of a stack, without Pulumi: its file over the shared ones beside it, held against the other
+    stacks there. Raises SettingsError."""
+    return load_layers(stack_layers(path), siblings(path.parent, stack_name(path)), path.parent.parent)
 
 
 def _echo(error: ErrorDetails) -> bool:

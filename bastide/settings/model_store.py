@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, Tag
 
 from bastide.settings.base import PrincipalArn, Strict, matching
+from bastide.settings.signing import KmsSigning, SigningSettings
 from bastide.settings.variants import by_kind
 
 BucketName = Annotated[
@@ -70,6 +71,9 @@ class CreatedModelStore(Strict):
     inventory: Literal["daily", "weekly"] = "weekly"
     """How often S3 lists all objects, with size, encryption and lock, into the bucket of logs."""
 
+    signing: SigningSettings = KmsSigning()
+    """By which keys a version must be signed before an engine serves it."""
+
 
 class AdoptedModelStore(Strict):
     """A bucket that somebody else made and keeps. It is read and judged before anything is made; nothing of
@@ -84,6 +88,9 @@ class AdoptedModelStore(Strict):
     key_arn: KeyArn
     """The KMS key that it encrypts with by default: engines get the right to decrypt with it. The key's own
     policy must let this account's IAM decide."""
+
+    signing: SigningSettings = KmsSigning()
+    """By which keys a version must be signed before an engine serves it."""
 
 
 ModelStoreSettings = Annotated[

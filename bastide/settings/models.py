@@ -1,14 +1,12 @@
-"""Settings of models and of the engines that serve them."""
+"""Settings of models."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
-
-from bastide.names import MAX_ENGINE
-from bastide.plans.priorities import Lane
-from bastide.settings.base import UNRESOLVED, Sha256, Strict, Version, label, matching
+from bastide.settings.base import UNRESOLVED, Sha256, Strict, Version, matching
+from bastide.settings.model_config import ModelConfig
+from bastide.settings.model_quality import QualityTables
 
 ModelName = Annotated[
     str,
@@ -19,7 +17,6 @@ ModelName = Annotated[
         "prefix in the model bucket and the name that clients ask for; rename it",
     ),
 ]
-EngineName = Annotated[str, label(MAX_ENGINE)]
 
 
 class ModelSettings(Strict):
@@ -31,44 +28,19 @@ class ModelSettings(Strict):
     version: Version
     """Published version, MAJOR.MINOR.PATCH in quotes."""
 
+    kind: Literal["model", "adapter"] = "model"
+    """`model` has whole weights, also of a draft model or a speculation head; `adapter` is a LoRA adapter,
+    which engines name in `lora.adapters`."""
+
+    config: ModelConfig = None
+    """The model's config.json, as a mapping or as the path of a copy in the project. Needed for a model whose
+    name is not in the catalogue (`bastide plan --list`): from it the planner knows what the model takes. It
+    must be that of the published weights."""
+
+    quality: QualityTables = ()
+    """Tables of quality (`bastide eval quantization`), each as the path of a file in the project or inline. A model
+    that is served with quantized weights or KV cache needs one of exactly that quantization."""
+
     sha256: Sha256 = UNRESOLVED
-    """SHA-256 of the version's SHA256SUMS, which `bastide model verify DIR` prints: the engine refuses any other
-    content. `unresolved`, in a sandbox only, believes what the bucket has."""
-
-
-class EngineSettings(Strict):
-    """One vLLM deployment: a model, the pool it runs on and how it is cut over GPUs."""
-
-    name: EngineName
-    """Name of the engine: the release, its Service and its service account are named after it."""
-
-    model: str
-    """Name of one of the models."""
-
-    pool: str
-    """Name of one of the pools."""
-
-    replicas: int = Field(1, ge=0)
-    """Pods wanted. More than the pool has room for is allowed: the scheduler says what is lacking."""
-
-    gpus: int = Field(ge=1)
-    """GPUs that each pod asks for."""
-
-    tensor_parallel: int = Field(1, ge=1)
-    """GPUs over which each layer is cut; divides `gpus`."""
-
-    max_model_len: int = Field(ge=1)
-    """Longest sequence, prompt and answer together, in tokens."""
-
-    max_num_seqs: int = Field(256, ge=1)
-    """Most sequences in one batch. vLLM's own default for most GPUs is 256 and 1,024 from 70 GiB on."""
-
-    gpu_memory_utilization: float = Field(0.92, gt=0, le=1)
-    """Share of each GPU's memory that the engine takes; 0.92 is vLLM 0.32's default."""
-
-    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
-    """Type of weights and activations; auto is what the model's own configuration says."""
-
-    lane: Lane = "serving"
-    """`serving` answers users; `batch` works where nobody waits: its pods are ended when an engine of the serving
-    lane needs their GPUs."""
+    """SHA-256 of the version's SHA256SUMS, which `bastide model verify DIR` prints: the engine refuses any
+    other content. `unresolved`, in a sandbox only, believes what the bucket has."""

@@ -55,3 +55,9 @@ class NamespacesSettings(Strict):
 
     pki: NamespaceSettings = NamespaceSettings()
     """`bastide-pki`: the root of the private CA, where cert-manager is on. It holds no pods."""
+
+    scaling: NamespaceSettings = NamespaceSettings()
+    """`bastide-scaling`: KEDA, where it is on."""
+
+    groups: NamespaceSettings = NamespaceSettings()
+    """`bastide-groups`: LeaderWorkerSet, where it is on."""

@@ -11,6 +11,7 @@ from bastide.settings.base import UNRESOLVED, Strict, label, matching
 from bastide.settings.capacity import Capacity, OnDemand
 from bastide.settings.pool_size import MOST_NODES, Size
 from bastide.settings.sharing import NotShared, Sharing
+from bastide.settings.weights import PodWeights, Weights
 
 PoolName = Annotated[str, label(MAX_POOL)]
 
@@ -105,6 +106,9 @@ class PoolSettings(Strict):
 
     capacity: Capacity = OnDemand()
     """Where the instances come from: onDemand, spot, reservation or block."""
+
+    weights: Weights = PodWeights()
+    """Where weights lie on its nodes: with the pod, or with the node."""
 
     os: Literal["al2023", "bottlerocket"] = "al2023"
     """Operating system of the nodes. Bottlerocket brings NVIDIA's device plugin itself."""

@@ -15,10 +15,12 @@ from bastide.settings.base import UNRESOLVED, Strict, label
 from bastide.settings.certificates import CertificatesSettings
 from bastide.settings.cloud import AwsCloud
 from bastide.settings.cluster import AdoptedCluster, ClusterSettings
+from bastide.settings.controllers import MultiNodeSettings, ScalingSettings
+from bastide.settings.engines import EngineSettings
 from bastide.settings.images import ImagesSettings
 from bastide.settings.karpenter import KarpenterSettings
 from bastide.settings.model_store import AdoptedModelStore, CreatedModelStore, ModelStoreSettings
-from bastide.settings.models import EngineSettings, ModelSettings
+from bastide.settings.models import ModelSettings
 from bastide.settings.namespaces import NamespacesSettings
 from bastide.settings.network import AdoptedNetwork, NetworkSettings
 from bastide.settings.pools import PoolSettings, SystemPoolSettings
@@ -58,7 +60,7 @@ class Settings(Strict):
     """Models that engines serve."""
 
     engines: tuple[EngineSettings, ...] = ()
-    """vLLM deployments."""
+    """Deployments of engines that serve models."""
 
     name: Annotated[str, label(names.MAX_NAME)] = "bastide"
     """First part of every AWS name; change it to have two installations in one account and region."""
@@ -83,6 +85,12 @@ class Settings(Strict):
 
     karpenter: KarpenterSettings = KarpenterSettings()
     """Karpenter, where a pool has `provisioner: karpenter`."""
+
+    scaling: ScalingSettings = ScalingSettings()
+    """KEDA, for engines with `autoscaling`."""
+
+    multi_node: MultiNodeSettings = MultiNodeSettings()
+    """LeaderWorkerSet, for engines with `nodes` above 1."""
 
     images: ImagesSettings = ImagesSettings()
     """Container images."""
@@ -177,14 +185,20 @@ class Settings(Strict):
         """The pool of that name; the loader made sure that each engine's exists."""
         return next(each for each in self.pools if each.name == name)
 
+    def unused_images(self) -> set[str]:
+        """Fields of `images` that are of kinds of engines which the stack does not have."""
+        kinds = {engine.kind.replace("-", "_") for engine in self.engines}
+        return {"sglang", "tensorrt_llm", "tgi", "ollama"} - kinds
+
     def unresolved(self) -> list[str]:
         """Paths of the digests and versions that are still `unresolved`."""
+        unused = self.unused_images()
+        if not any(pool.efa for pool in self.pools):
+            unused.add("efa_device_plugin")
         images = [
             f"images.{info.alias}.digest"
             for field, info in ImagesSettings.model_fields.items()
-            # Without an EFA interface its plugin runs nowhere.
-            if (field != "efa_device_plugin" or any(pool.efa for pool in self.pools))
-            and getattr(self.images, field).digest == UNRESOLVED
+            if field not in unused and getattr(self.images, field).digest == UNRESOLVED
         ]
         addons = [
             f"cluster.addons.{info.alias}"
@@ -208,4 +222,14 @@ class Settings(Strict):
         ]
         wanted = any(pool.provisioner == "karpenter" for pool in self.pools)
         karpenter = ["karpenter.image.digest"] if wanted and self.karpenter.image.digest == UNRESOLVED else []
-        return images + addons + models + releases + certificates + karpenter
+        scaling = [
+            f"scaling.images.{name}.digest"
+            for name, image in self.scaling.image_settings().items()
+            if self.scaling.enabled and image.digest == UNRESOLVED
+        ]
+        groups = (
+            ["multiNode.image.digest"]
+            if self.multi_node.enabled and self.multi_node.image.digest == UNRESOLVED
+            else []
+        )
+        return images + addons + models + releases + certificates + karpenter + scaling + groups

@@ -26,8 +26,10 @@ class Rendered:
     error: str
     objects: list[dict[str, Any]]
 
-    def one(self, kind: str) -> dict[str, Any]:
-        (only,) = [each for each in self.objects if each["kind"] == kind]
+    def one(self, kind: str, name: str | None = None) -> dict[str, Any]:
+        (only,) = [
+            each for each in self.objects if each["kind"] == kind and name in (None, each["metadata"]["name"])
+        ]
         return only
 
     def pods(self) -> list[dict[str, Any]]:

@@ -60,6 +60,7 @@ def rights(scope: Scope) -> list[Right]:
                 *("kms:EnableKey", "kms:EnableKeyRotation", "kms:DisableKeyRotation", "kms:GetKeyPolicy"),
                 *("kms:GetKeyRotationStatus", "kms:ListResourceTags", "kms:PutKeyPolicy", "kms:TagResource"),
                 *("kms:ScheduleKeyDeletion", "kms:UntagResource", "kms:UpdateKeyDescription"),
+                "kms:GetPublicKey",
             ],
             [scope.arn("kms", "key/*")],
             scope.owned_keys,

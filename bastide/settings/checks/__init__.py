@@ -11,15 +11,24 @@ from typing import TYPE_CHECKING
 
 from bastide.settings.checks import (
     access,
+    capacity,
     certificates,
     cluster,
+    controllers,
+    engine_kinds,
     engines,
+    engines_extra_args,
+    engines_models,
+    engines_quality,
+    engines_rollout,
+    engines_vllm,
     karpenter,
     model_store,
     namespaces,
     network,
     pools,
     stack,
+    weights,
 )
 from bastide.settings.checks.common import usable
 from bastide.settings.errors import Problem
@@ -37,9 +46,19 @@ def problems_across(settings: Settings) -> list[Problem]:
         access,
         pools,
         karpenter,
+        controllers,
         engines,
+        engines_models,
+        engines_rollout,
+        engines_vllm,
+        engines_extra_args,
+        engines_quality,
+        engine_kinds,
         model_store,
+        weights,
         namespaces,
         certificates,
+        # Last: it leaves out what others refuse.
+        capacity,
     )
     return [problem for part in parts for check in part.CHECKS for problem in usable(check(settings))]

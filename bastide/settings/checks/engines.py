@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from bastide.catalogues import instances
 from bastide.settings.base import UnusableError
 from bastide.settings.checks.common import Check, duplicates, usable
+from bastide.settings.engines import EngineSettings
 from bastide.settings.errors import Problem, choices
-from bastide.settings.models import EngineSettings
 
 if TYPE_CHECKING:
     from bastide.settings.root import Settings
@@ -63,13 +63,31 @@ def _engine_parallelism(settings: Settings, engine: EngineSettings, path: str) -
     with suppress(UnusableError):
         if list(_engine_gpus(settings, engine, path)):
             return  # said already: gpus changes anyway
-    if engine.gpus % engine.tensor_parallel:
+    others = engine.pipeline_parallel * engine.data_parallel
+    used = engine.tensor_parallel * others
+    if engine.nodes > 1:
+        if used != engine.gpus_per_replica:
+            yield Problem(
+                f"{path}.tensorParallel",
+                f"{engine.tensor_parallel} x pipelineParallel {engine.pipeline_parallel} x dataParallel "
+                f"{engine.data_parallel} are {used} GPUs, but {engine.nodes} nodes with {engine.gpus} each have "
+                f"{engine.gpus_per_replica}; allowed: a product of {engine.gpus_per_replica}; every GPU of a group "
+                "takes part; change one of them",
+            )
+    elif others == 1 and engine.gpus % engine.tensor_parallel:
         allowed = [str(each) for each in range(1, engine.gpus + 1) if engine.gpus % each == 0]
         yield Problem(
             f"{path}.tensorParallel",
             f"{engine.tensor_parallel} does not divide gpus {engine.gpus}; allowed: "
             f"{', '.join(allowed)}; GPUs would "
             "be paid for and not used; change one of the two",
+        )
+    elif engine.gpus % used:
+        yield Problem(
+            f"{path}.tensorParallel",
+            f"{engine.tensor_parallel} x pipelineParallel {engine.pipeline_parallel} x dataParallel "
+            f"{engine.data_parallel} are {used} GPUs, which does not divide gpus {engine.gpus}; allowed: a product "
+            "that divides it; GPUs would be paid for and not used; change one of them",
         )
 
 

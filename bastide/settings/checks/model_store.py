@@ -10,6 +10,7 @@ from bastide.settings.cluster import AdoptedCluster
 from bastide.settings.errors import Problem
 from bastide.settings.model_store import AdoptedModelStore, CreatedModelStore
 from bastide.settings.network import AdoptedNetwork
+from bastide.settings.signing import AllowUnsigned, KmsSigning
 
 if TYPE_CHECKING:
     from bastide.settings.root import Settings
@@ -72,4 +73,37 @@ def _adopted_key(settings: Settings) -> Iterator[Problem]:
         )
 
 
-CHECKS: Final[tuple[Check, ...]] = (_deletable, _publishers, _principals, _adopted_key)
+def _signing_key(settings: Settings) -> Iterator[Problem]:
+    """A key of another region: the provider that reads its public half asks the stack's own."""
+    signing = settings.model_store.signing
+    if not isinstance(signing, KmsSigning) or signing.key_arn is None:
+        return
+    region = signing.key_arn.split(":")[3]
+    if region != settings.region:
+        yield Problem(
+            "modelStore.signing.keyArn",
+            f"{signing.key_arn!r} is a key of {region}; allowed: keys of {settings.region}, where the stack reads its "
+            "public half; put that half, which `bastide model key` prints, into modelStore.signing.trustedKeys",
+        )
+
+
+def _unsigned(settings: Settings) -> Iterator[Problem]:
+    """Models that anybody may exchange who can write to the bucket."""
+    environment = str(settings.environment)
+    if isinstance(settings.model_store.signing, AllowUnsigned) and environment not in ("sandbox", "dev"):
+        yield Problem(
+            "modelStore.signing.kind",
+            f"'allow-unsigned' does not go with environment {environment!r}; allowed there: kms, keys; whoever can "
+            "write to the bucket could exchange what serves users; leave the setting out, and sign by `bastide model "
+            "sign`",
+        )
+
+
+CHECKS: Final[tuple[Check, ...]] = (
+    _deletable,
+    _publishers,
+    _principals,
+    _adopted_key,
+    _signing_key,
+    _unsigned,
+)

@@ -17,7 +17,7 @@ def _gpu_quota(settings: Settings) -> Iterator[Problem]:
     given = settings.namespaces.serving.gpus
     if given is None:
         return
-    asked = {each.name: each.gpus * each.replicas for each in settings.engines}
+    asked = {each.name: each.gpus_per_replica * each.replicas for each in settings.engines}
     if sum(asked.values()) > given:
         engines = ", ".join(f"{name} {gpus}" for name, gpus in asked.items())
         yield Problem(

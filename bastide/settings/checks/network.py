@@ -159,9 +159,10 @@ def _images_without_nat(settings: Settings) -> Iterator[Problem]:
     if isinstance(net, AdoptedNetwork) or net.nat != "none":
         return
     own = f"{settings.account_id}.dkr.ecr.{settings.region}.amazonaws.com"
+    unused = settings.unused_images()
     for field, info in type(settings.images).model_fields.items():
         repository = getattr(settings.images, field).repository
-        if is_public(repository):
+        if field not in unused and is_public(repository):
             yield Problem(
                 f"images.{info.alias}.repository",
                 f"{repository!r} is in the public registry {registry_of(repository)} while network.nat is 'none'; "

@@ -138,7 +138,7 @@ def release_problems(settings: Settings, path: str, os: gpu_matrix.NodeOs, relea
 
 
 def _driver(settings: Settings, pool: PoolSettings, path: str) -> Iterator[Problem]:
-    if not any(each.pool == pool.name for each in settings.engines):
+    if not any(each.pool == pool.name and each.kind == "vllm" for each in settings.engines):
         return
     image = f"{settings.images.vllm.repository}:{settings.images.vllm.tag}"
     needed, version = gpu_matrix.needed_driver(image), settings.cluster.kubernetes_version

@@ -42,7 +42,12 @@ bastide.dev/role: engine
 
 {{/* The command line and the objects around it are two statements of one fact: they must agree. */}}
 {{- define "vllm.agree" -}}
-{{- $wanted := dict "--model" .Values.model.path "--port" (toString .Values.engine.port) "--shutdown-timeout" (toString .Values.engine.shutdownSeconds) "--load-format" "safetensors" -}}
+{{- $wanted := dict "--port" (toString .Values.engine.port) -}}
+{{- if eq .Values.engine.kind "vllm" -}}
+{{- $wanted = merge $wanted (dict "--model" .Values.model.path "--shutdown-timeout" (toString .Values.engine.shutdownSeconds) "--load-format" "safetensors") -}}
+{{- else if eq .Values.engine.kind "sglang" -}}
+{{- $wanted = merge $wanted (dict "--model-path" .Values.model.path "--load-format" "safetensors") -}}
+{{- end -}}
 {{- range $flag, $value := $wanted -}}
 {{- $given := include "vllm.flag" (dict "args" $.Values.engine.args "flag" $flag) -}}
 {{- if ne $given $value -}}
@@ -61,4 +66,54 @@ readOnlyRootFilesystem: true
 runAsNonRoot: true
 seccompProfile:
   type: RuntimeDefault
+{{- end -}}
+
+{{/* What the pods of a replica are kept by. */}}
+{{- define "vllm.workload" -}}
+{{- if gt (int .Values.engine.nodes) 1 -}}LeaderWorkerSet
+{{- else if eq .Values.engine.rollout "surge" -}}Deployment
+{{- else -}}StatefulSet
+{{- end -}}
+{{- end -}}
+
+{{/* A claim belongs to one pod that comes back under its name, as only a StatefulSet's do. */}}
+{{- define "vllm.noClaims" -}}
+{{- if ne .Values.fetch.cache.kind "pod" -}}
+{{- fail (printf "fetch.cache.kind is %q, for which each pod keeps a claim of its own, and this engine is a %s, whose pods have none: allowed are cache kind pod, or rollout replace on one node" .Values.fetch.cache.kind (include "vllm.workload" .)) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Name of a LeaderWorkerSet. */}}
+{{- define "vllm.groups" -}}
+{{- include "vllm.name" . }}-groups
+{{- end -}}
+
+{{/* Pods that answer: of a group its leader alone. */}}
+{{- define "vllm.serving" -}}
+{{ include "vllm.selector" . }}
+{{- if gt (int .Values.engine.nodes) 1 }}
+leaderworkerset.sigs.k8s.io/worker-index: "0"
+{{- end }}
+{{- end -}}
+
+{{/* Where something else scales, the number is not the chart's: every upgrade would set it back. */}}
+{{- define "vllm.replicas" -}}
+{{- if not .Values.autoscaling -}}
+replicas: {{ .Values.engine.replicas }}
+{{- end -}}
+{{- end -}}
+
+{{/* Labels of the pod of `helm test`. */}}
+{{- define "vllm.testLabels" -}}
+app.kubernetes.io/name: vllm-test
+app.kubernetes.io/instance: {{ include "vllm.name" . }}
+{{- end -}}
+
+{{/* Names of this engine's pods as a regular expression, which must not match those of another whose name goes on. */}}
+{{- define "vllm.podPattern" -}}
+{{- $workload := include "vllm.workload" . -}}
+{{- if eq $workload "Deployment" -}}{{ include "vllm.name" . }}-[a-z0-9]+-[a-z0-9]{5}
+{{- else if eq $workload "LeaderWorkerSet" -}}{{ include "vllm.groups" . }}-[0-9]+
+{{- else -}}{{ include "vllm.name" . }}-[0-9]+
+{{- end -}}
 {{- end -}}
