@@ -36,7 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("status", help="what runs, what is real, what is emulated, faults")
     actions.add_parser("reset", help="empty the world: no cluster, no bucket, no fault; the processes stay")
     logs = actions.add_parser("logs", help="list the logs, or print one")
-    logs.add_argument("part", nargs="?", help="a part's name, or the end of it, as `logs` lists them")
+    logs.add_argument(
+        "part",
+        nargs="?",
+        help="a part's name, or the end of it, as `logs` lists them; NAMESPACE/POD or NAMESPACE/RELEASE of live pods",
+    )
     logs.add_argument("-f", "--follow", action="store_true", help="go on printing what comes")
     actions.add_parser("env", help='exports for a shell: eval "$(bastide sandbox env)"')
     execute = actions.add_parser("exec", help="run a command with that environment: exec -- CMD ...")
@@ -45,7 +49,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "rehearse", help="preview a real stack by the sandbox's judges; applies nothing"
     )
     preview.add_argument("stack", help="the stack's name, as in stacks/Pulumi.STACK.yaml")
+    live = actions.add_parser(
+        "live", help="whether GPU nodes of clusters to come run their pods as processes"
+    )
+    live.add_argument("switch", choices=("on", "off"))
+    forward = actions.add_parser(
+        "forward", help="a port of this machine that leads to a Service of live pods"
+    )
+    forward.add_argument("service", metavar="NAMESPACE/SERVICE", help="for example bastide-serving/vllm-chat")
+    forward.add_argument("--port", type=int, default=8000, help="of 127.0.0.1 (default: 8000)")
+    forward.add_argument("--cluster", help="its name, where the world has several")
     _add_faults(actions.add_parser("fault", help="make AWS short of instances, or answer with errors"))
+    reach = actions.add_parser("reach", help="who reaches a namespace's pods, and whom they reach")
+    reach.add_argument("namespace", help="for example bastide-serving")
+    reach.add_argument("--from", dest="source", metavar="NAME", help="only who gets in and is called so")
+    reach.add_argument(
+        "--to", dest="target", metavar="NAME", help="only what they get out to and is called so"
+    )
+    reach.add_argument("--cluster", help="a context of the kubeconfig (default: the current one)")
+    reach.add_argument("--every", action="store_true", help="a line of its own for whoever is shut out too")
+    reach.add_argument("--json", action="store_true", help="as JSON")
 
 
 def _add_faults(parser: argparse.ArgumentParser) -> None:
@@ -125,6 +148,8 @@ def _run(arguments: argparse.Namespace) -> int:
         case "reset":
             _reset()
         case "logs":
+            if "/" in (arguments.part or ""):
+                return _pod_logs(arguments.part, arguments.follow)
             _logs(arguments.part, arguments.follow)
         case "env":
             from sandbox.environment import exports
@@ -141,6 +166,34 @@ def _run(arguments: argparse.Namespace) -> int:
                 raise UsageError(str(error)) from None
         case "fault":
             _fault(arguments)
+        case "forward":
+            from sandbox.live.forward import ForwardError, forward
+
+            try:
+                print(forward(arguments.service, arguments.port, arguments.cluster))
+            except ForwardError as error:
+                raise UsageError(str(error)) from None
+        case "live":
+            from sandbox.live import programs, switch
+
+            if arguments.switch == "on":
+                programs.ensure()
+            switch.turn(arguments.switch == "on")
+            print(f"live nodes are {arguments.switch} for clusters that are made from now on")
+        case "reach":
+            return _reach(arguments)
+    return 0
+
+
+def _reach(arguments: argparse.Namespace) -> int:
+    from sandbox.reachability import reading, report
+
+    try:
+        view = reading.view(World.find(), arguments.cluster)
+        found = report.chosen(view, arguments.namespace, arguments.source, arguments.target)
+    except (reading.ReadingError, report.QuestionError) as error:
+        raise UsageError(str(error)) from None
+    print(report.as_json(found) if arguments.json else report.text(found, arguments.every))
     return 0
 
 
@@ -185,6 +238,22 @@ def _logs(part: str | None, follow: bool) -> None:
         what = "is no part" if not chosen else f"could be {' or '.join(chosen)}"
         raise UsageError(f"{part!r} {what}; there are: {', '.join(found)}")
     _print_log(found[chosen[0]], follow)
+
+
+def _pod_logs(name: str, follow: bool) -> int:
+    """Logs of a live pod, or of all pods of a Helm release, each line with its container."""
+    namespace, _, short = name.partition("/")
+    command = ["kubectl", "logs", "--namespace", namespace, "--all-containers", "--prefix", "--tail=-1"]
+    command += ["--follow", "--max-log-requests=32"] if follow else []
+    pod = ["kubectl", "get", "pod", "--namespace", namespace, short, "--ignore-not-found", "--output=name"]
+    from sandbox.environment import full_environment
+
+    environment = full_environment(World.find())
+    found = subprocess.run(pod, env=environment, capture_output=True, text=True, check=False)
+    if found.returncode != 0:
+        raise UsageError(found.stderr.strip())
+    chosen = [short] if found.stdout.strip() else [f"--selector=app.kubernetes.io/instance={short}"]
+    return subprocess.run([*command, *chosen], env=environment, check=False).returncode
 
 
 def _print_log(path: Path, follow: bool) -> None:

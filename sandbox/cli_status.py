@@ -20,7 +20,8 @@ EMULATED: Final = (
 )
 ABSENT: Final = (
     "networks and load balancers, volumes, logs and exec of pods, IAM evaluation, bills;",
-    "controllers that are pods: Karpenter's objects make no node, cert-manager's no certificate",
+    "controllers that are pods: Karpenter's objects make no node, cert-manager's no certificate, KEDA's scale",
+    "nothing, LeaderWorkerSet's make no pod",
 )
 
 
@@ -71,6 +72,8 @@ def print_noted() -> None:
     """Prints what of the stacks was not done as a real cluster would."""
     noted = not_rendered()
     unattended = Counter(each["unattended"] for each in noted if "unattended" in each)
+    for each in noted:
+        unattended.update(each.get("unattendedOfChart", {}))
     if unattended:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(unattended.items()))
         print(f"unattended   {kinds}: their controllers are pods, and no pod runs")
@@ -78,6 +81,7 @@ def print_noted() -> None:
         name = f"{chart.get('chart', '?')} {chart.get('version', '')}".strip()
         if chart.get("leftOut"):
             print(f"left out     {name}: {', '.join(chart['leftOut'])} (no pod runs that would answer)")
+        if "reason" not in chart and (chart.get("leftOut") or "unattendedOfChart" in chart):
             continue
         print(f"not rendered {name}: {chart.get('reason', 'its chart could not be had')}")
 

@@ -12,6 +12,7 @@ import base64
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -52,6 +53,8 @@ class ControlPlaneSpec:
     service_cidr: str
     issuer: str
     audit: bool
+    live_socket: str = ""
+    """The way to the kubelets of live nodes (`sandbox.live.world.connect_socket`); "" where there are none."""
 
     def emulated_version(self) -> str:
         """The Kubernetes version to behave as: the cluster's, as far as the binary can."""
@@ -78,6 +81,9 @@ class ControlPlane:
             "kube-apiserver",
             hosts=["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"],
             addresses=["127.0.0.1"],
+        )
+        self._kubelet_client = self._authority.issue(
+            "kubelet-client", "kube-apiserver-kubelet-client", ["system:masters"]
         )
         # Authorities of their own: a client certificate of the cluster must open neither etcd nor the proxy
         # headers.
@@ -132,6 +138,16 @@ class ControlPlane:
             self.children.remove(old)
         self.children.append(self._start(part, flags))
 
+    @property
+    def client_ca(self) -> Path:
+        """The authority of everyone who speaks to this cluster with a certificate."""
+        return self._authority.pair.certificate
+
+    def kubeconfig(self, part: str, user: str, groups: Sequence[str] = ()) -> Path:
+        """A kubeconfig of a new identity."""
+        self._write_kubeconfig(part, self._authority.issue(part, user, groups))
+        return self._folder / f"{part}.kubeconfig"
+
     def stop(self) -> None:
         """Ends the four processes, with no patience: an API server waits seconds for watches, and nothing is
         kept."""
@@ -182,6 +198,17 @@ class ControlPlane:
                 },
             },
         )
+        if self.spec.live_socket:
+            # The kubelets are in a network of their own; logs, exec and port-forward go through this socket.
+            proxy = {"proxyProtocol": "HTTPConnect", "transport": {"uds": {"udsName": self.spec.live_socket}}}
+            self._dump(
+                "egress.json",
+                {
+                    "apiVersion": "apiserver.k8s.io/v1beta1",
+                    "kind": "EgressSelectorConfiguration",
+                    "egressSelections": [{"name": "cluster", "connection": proxy}],
+                },
+            )
         self._dump(
             "audit.json",
             {
@@ -288,6 +315,15 @@ class ControlPlane:
             "emulated-version": self.spec.emulated_version(),
             "profiling": "false",
         }
+        if self.spec.live_socket:
+            pair = self._kubelet_client
+            flags |= {
+                "egress-selector-config-file": str(self._folder / "egress.json"),
+                "kubelet-client-certificate": str(pair.certificate),
+                "kubelet-client-key": str(pair.key),
+                # Nobody outside resolves nodes' names.
+                "kubelet-preferred-address-types": "InternalIP",
+            }
         if self.spec.audit:
             flags |= {
                 "audit-policy-file": str(self._folder / "audit.json"),

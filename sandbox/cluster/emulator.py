@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Event, Lock, Thread
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import urllib3
 
@@ -22,6 +22,9 @@ from sandbox.cluster.addresses import AddressPool
 from sandbox.cluster.drain import Journal, lost
 from sandbox.cluster.kube import ExpiredError, Kube, KubeError
 from sandbox.cluster.spec import Cluster, Instance, NodeGroup
+
+if TYPE_CHECKING:
+    from sandbox.live.world import LiveWorld
 
 _HEARTBEAT: Final = nodes.LEASE_SECONDS / 4
 _WORKERS: Final = 4
@@ -38,16 +41,24 @@ class _Node:
     instance: Instance
     ready: bool = False
     devices: dict[str, int] | None = None
+    live: bool = False
+    """A real kubelet answers for it, not we."""
 
 
 class Emulator:
     """Answers for the kubelets of one cluster until `stop`."""
 
     def __init__(
-        self, kube: Kube, cluster: Cluster, joined: Callable[[str], None], journal: Journal | None = None
+        self,
+        kube: Kube,
+        cluster: Cluster,
+        joined: Callable[[str], None],
+        journal: Journal | None = None,
+        live: LiveWorld | None = None,
     ) -> None:
         """`joined` is called with an instance id once its node is ready; `journal` hears of pods that went with
-        their node."""
+        their node; `live` runs the nodes that have GPUs."""
+        self._live = live
         self._kube, self._cluster, self._joined, self._journal = kube, cluster, joined, journal
         self._nodes: dict[str, _Node] = {}
         self._pods: dict[str, pods.Pod] = {}
@@ -113,8 +124,9 @@ class Emulator:
                 self._refresh_nodes()
                 if time.monotonic() - self._heartbeat_at >= _HEARTBEAT:
                     self._heartbeat_at = time.monotonic()
-                    for name in list(self._nodes):
-                        self._renew(name)
+                    for name, node in list(self._nodes.items()):
+                        if not node.live:
+                            self._renew(name)
                 self._retry_blocked()
             except (KubeError, urllib3.exceptions.HTTPError, OSError) as error:
                 if not self._stopped.is_set():
@@ -151,9 +163,14 @@ class Emulator:
         except KubeError as error:
             if error.status != 409:  # left from before a restart of these threads
                 raise
-        self._renew(name)
+        live = self._live is not None and instance.shape.gpus > 0
+        if self._live is not None and live:
+            reserved = {each.private_ip for other in cluster.node_groups for each in other.instances}
+            self._live.add(name, instance, self._addresses.take, reserved)
+        else:
+            self._renew(name)
         with self._lock:
-            self._nodes[name] = _Node(group, instance)
+            self._nodes[name] = _Node(group, instance, live=live)
         _LOG.info(
             "%s: node %s joined (%s, %s)", cluster.name, name, instance.shape.instance_type, instance.zone
         )
@@ -174,6 +191,8 @@ class Emulator:
         standing.group = group
 
     def _remove_node(self, name: str) -> None:
+        if self._live is not None and self._nodes[name].live:
+            self._live.remove(name, self._addresses.release)
         self._kube.delete(f"/api/v1/nodes/{name}")
         self._kube.delete(f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{name}")
         with self._lock:
@@ -205,12 +224,21 @@ class Emulator:
                 kind = pods.announced_device(pod)
                 if kind is not None:
                     announced[kind] = limits[kind] * self._shares(pod, kind)
+            if self._live is not None and node.live:
+                ready = self._kubelet_ready(name)
+                self._live.announce(name, announced)
             if (ready, announced) == (node.ready, node.devices):
                 continue
-            self._write_status(name, node, ready, announced)
+            if not node.live:
+                self._write_status(name, node, ready, announced)
             if ready and not node.ready:
                 self._joined(node.instance.instance_id)
             node.ready, node.devices = ready, announced
+
+    def _kubelet_ready(self, name: str) -> bool:
+        """What a live node's kubelet says of it."""
+        status = self._kube.request("GET", f"/api/v1/nodes/{name}")["status"]
+        return any(c["type"] == "Ready" and c["status"] == "True" for c in status.get("conditions", []))
 
     def _shares(self, pod: pods.Pod, kind: str) -> int:
         """As how many devices the plugin in this pod announces each, by the ConfigMap that it reads when it
@@ -286,6 +314,10 @@ class Emulator:
     def _seen(self, pod: pods.Pod) -> None:
         if not pod["spec"].get("nodeName"):
             return
+        node = self._nodes.get(pod["spec"]["nodeName"])
+        if node is not None and node.live:
+            self._wake.set()
+            return
         phase = pod.get("status", {}).get("phase")
         if pod["metadata"].get("deletionTimestamp") or phase == "Pending":
             try:
@@ -313,7 +345,7 @@ class Emulator:
 
     def _start(self, pod: pods.Pod) -> None:
         node = self._nodes.get(pod["spec"]["nodeName"])
-        if node is None:
+        if node is None or node.live:
             return
         uid, address = pod["metadata"]["uid"], node.instance.private_ip
         host_network = pod["spec"].get("hostNetwork", False)
@@ -359,6 +391,7 @@ class Emulator:
                 pod
                 for pod in self._pods.values()
                 if pod["spec"].get("nodeName") in self._nodes
+                and not self._nodes[pod["spec"]["nodeName"]].live
                 and pod.get("status", {}).get("phase") == "Pending"
                 and not pod["metadata"].get("deletionTimestamp")
             ]

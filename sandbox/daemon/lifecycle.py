@@ -192,6 +192,7 @@ def _clear_remains() -> str:
     (home() / "kubeconfig").unlink(missing_ok=True)
     (home() / NOT_RENDERED).unlink(missing_ok=True)
     shutil.rmtree(home() / "clusters", ignore_errors=True)
+    shutil.rmtree(home() / "live", ignore_errors=True)
     processes.forget(home())
     return forget_stacks()
 

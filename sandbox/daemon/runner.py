@@ -15,12 +15,16 @@ import urllib3
 from sandbox.aws.client import Aws, AwsError
 from sandbox.cluster.access import CLUSTER_ROLES, bind_in_namespace, policy_name
 from sandbox.cluster.addons import KNOWN, Installer
+from sandbox.cluster.cert_manager import Signer
 from sandbox.cluster.control_plane import ControlPlane, ControlPlaneSpec
 from sandbox.cluster.drain import Drainer, Journal
 from sandbox.cluster.emulator import Emulator
 from sandbox.cluster.kube import KubeError
 from sandbox.cluster.spec import Cluster
 from sandbox.daemon.child import Child, ChildError
+from sandbox.live import switch
+from sandbox.live.programs import programs
+from sandbox.live.world import LiveWorld, connect_socket
 
 DISRUPTIONS: Final = "disruptions.jsonl"
 """File beside the logs: every pod that an update or a scale-in asked to leave (`sandbox.cluster.drain`)."""
@@ -28,7 +32,7 @@ DISRUPTIONS: Final = "disruptions.jsonl"
 _LOG = logging.getLogger(__name__)
 
 
-def _control_plane_spec(cluster: Cluster) -> ControlPlaneSpec:
+def _control_plane_spec(cluster: Cluster, live_socket: str) -> ControlPlaneSpec:
     return ControlPlaneSpec(
         region=cluster.region,
         name=cluster.name,
@@ -36,6 +40,7 @@ def _control_plane_spec(cluster: Cluster) -> ControlPlaneSpec:
         service_cidr=cluster.service_cidr,
         issuer=cluster.issuer,
         audit=cluster.audit,
+        live_socket=live_socket,
     )
 
 
@@ -49,11 +54,15 @@ class Runner:
         self.cluster, self._aws, self._changed = cluster, aws, changed
         self._binary, self._webhook = binary, webhook
         self._folder = home / "clusters" / cluster.region / cluster.name
-        self._logs = home / "logs"
+        self._home, self._logs = home, home / "logs"
+        socket = connect_socket(home, cluster.region, cluster.name)
+        self._live_socket = str(socket) if switch.enabled(home) else ""
+        self._live: LiveWorld | None = None
         self.seconds: float | None = None
         self.problem = ""
         self._plane: ControlPlane | None = None
         self._emulator: Emulator | None = None
+        self._signer: Signer | None = None
         self._drainer: Drainer | None = None
         self._wake, self._ending = Event(), Event()
         self._thread = Thread(target=self._run, name=f"cluster-{cluster.name}", daemon=True)
@@ -80,8 +89,9 @@ class Runner:
 
     @property
     def children(self) -> list[Child]:
-        """The control plane's processes."""
-        return list(self._plane.children) if self._plane else []
+        """The control plane's processes, and the live world's."""
+        planes = list(self._plane.children) if self._plane else []
+        return [*planes, self._live.child] if self._live else planes
 
     @property
     def endpoint(self) -> str:
@@ -125,6 +135,10 @@ class Runner:
                 self._drainer.stop()
             if self._emulator:
                 self._emulator.stop()
+            if self._signer:
+                self._signer.stop()
+            if self._live:
+                self._live.stop()
             if self._plane:
                 self._plane.stop()
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -134,7 +148,11 @@ class Runner:
         shutil.rmtree(self._folder, ignore_errors=True)
         cluster = self.cluster
         plane = ControlPlane(
-            _control_plane_spec(cluster), self._binary, self._folder, self._logs, self._webhook
+            _control_plane_spec(cluster, self._live_socket),
+            self._binary,
+            self._folder,
+            self._logs,
+            self._webhook,
         )
         self._plane = plane
         try:
@@ -166,12 +184,16 @@ class Runner:
     def _keep(self, plane: ControlPlane) -> None:
         installer = Installer(plane.kube, self.cluster.service_cidr)
         journal = Journal(self._logs / DISRUPTIONS)
-        self._emulator = Emulator(plane.kube, self.cluster, self._joined, journal)
+        if self._live_socket:
+            self._live = LiveWorld(plane, self.cluster, self._home, self._aws.endpoint, programs())
+            self._changed()
+        self._emulator = Emulator(plane.kube, self.cluster, self._joined, journal, self._live)
+        self._signer = Signer(plane.kube)
         self._drainer = Drainer(plane.kube, self.cluster, journal, self._told)
         while not self._ending.is_set():
             cluster = self.cluster
             try:
-                spec = _control_plane_spec(cluster)
+                spec = _control_plane_spec(cluster, self._live_socket)
                 if spec != plane.spec:
                     plane.restart(spec)
                     self._changed()

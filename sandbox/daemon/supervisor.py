@@ -169,6 +169,7 @@ class Supervisor:
         wait_ended(runners, 10)
         stop_all(self._all_children())
         shutil.rmtree(self._home / "clusters", ignore_errors=True)
+        shutil.rmtree(self._home / "live", ignore_errors=True)
         (self._home / "kubeconfig").unlink(missing_ok=True)
         processes.forget(self._home)
         _LOG.info("everything has ended")

@@ -61,6 +61,7 @@ NOT_IN_SCHEMAS: Final = {
     "kms:Decrypt": "the stack's secrets, by Pulumi itself",
     "kms:Encrypt": "the same",
     "kms:GenerateDataKey": "state is written encrypted",
+    "kms:GetPublicKey": "read only: by what engines verify their models",
     "s3:AbortMultipartUpload": "destroy empties a bucket without protection",
     "s3:DeleteObjectVersion": "the same",
     "s3:ListBucketMultipartUploads": "the same",

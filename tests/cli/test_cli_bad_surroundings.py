@@ -56,7 +56,10 @@ def test_a_wrong_stack_is_told_with_those_that_are_there(
     capsys: pytest.CaptureFixture[str], command: list[str], stack: str
 ) -> None:
     first = said(capsys, *command, "--stack", stack).splitlines()[0]
-    assert f"no stack {stack!r}; there are: dev, prod-us-east-1, sandbox, sandbox-full, staging" in first
+    assert (
+        f"no stack {stack!r}; there are: dev, prod-us-east-1, sandbox, sandbox-full, sandbox-live, staging"
+        in first
+    )
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda each: " ".join(each[:2]))

@@ -41,7 +41,10 @@ class Recording(mocks.Mocks):
 
     found: list[Registered] = field(default_factory=list)
     answers: dict[str, Any] = field(
-        default_factory=lambda: {"aws:eks/getClusters:getClusters": {"names": []}}
+        default_factory=lambda: {
+            "aws:eks/getClusters:getClusters": {"names": []},
+            "aws:kms/getPublicKey:getPublicKey": lambda args: {"publicKeyPem": f"PEM of {args['keyId']}"},
+        }
     )
     """What the provider's functions answer, by token: a value, or a function of the arguments. By default the
     account has no cluster yet."""

@@ -10,6 +10,13 @@ from component_recording import Recording, Registered, region_of, stack
 
 from sandbox.aws.bucket_policy import verdict
 
+KEY_ARN = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+PEM = """-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEaxfR8uEsQkf4vOblY6RA8ncDfYEt
+6zOg9KE5RdiYwpZP40Li/hp/m47n60p8D54WK84zV2sxXs7LtkBoN79R9Q==
+-----END PUBLIC KEY-----
+"""
+"""The generator of P-256: the public half of the number 1."""
 OPERATOR = "arn:aws:iam::123456789012:user/sandbox-operator"
 ENGINE = "arn:aws:iam::123456789012:role/bastide-sandbox-us-east-1-engine-chat"
 
@@ -191,9 +198,9 @@ def test_an_engine_reads_its_own_model_version_and_nothing_else(sandbox: Recordi
     (policy,) = [each for each in sandbox.of(":RolePolicy") if "engine-chat" in each.name]
     rights = statements(policy)
     bucket = f"arn:aws:s3:::{stack('sandbox').model_bucket}"
-    assert rights["ReadModel"]["Action"] == "s3:GetObject"
-    assert rights["ReadModel"]["Resource"] == f"{bucket}/models/tiny-qwen2/1.0.0/*"
-    assert rights["ListModel"]["Condition"] == {"StringLike": {"s3:prefix": "models/tiny-qwen2/1.0.0/*"}}
+    assert rights["ReadModel"]["Action"] == ["s3:GetObject", "s3:GetObjectVersion"]
+    assert rights["ReadModel"]["Resource"] == [f"{bucket}/models/tiny-qwen2/1.0.0/*"]
+    assert rights["ListModel"]["Condition"] == {"StringLike": {"s3:prefix": ["models/tiny-qwen2/1.0.0/*"]}}
     assert rights["DecryptModel"]["Action"] == "kms:Decrypt"
     assert rights["DecryptModel"]["Resource"].endswith("bastide-models-key-key")
     assert set(rights) == {"ReadModel", "ListModel", "DecryptModel"}
@@ -208,3 +215,39 @@ def test_an_engines_role_trusts_one_service_account_of_one_cluster(sandbox: Reco
     assert bound["aws:RequestTag/kubernetes-service-account"] == "vllm-chat"
     assert bound["aws:RequestTag/eks-cluster-arn"].endswith(":cluster/bastide-sandbox-us-east-1")
     assert bound["aws:SourceAccount"] == "123456789012"
+
+
+def test_models_are_signed_by_a_key_of_the_stores_own_that_only_publishers_use(prod: Recording) -> None:
+    (key,) = [each for each in prod.of("kms/key:Key") if "signing" in each.name]
+    assert key.inputs["customerMasterKeySpec"] == "ECC_NIST_P256"
+    assert key.inputs["keyUsage"] == "SIGN_VERIFY"
+    assert key.protect
+    denied = {each["Sid"]: each for each in json.loads(key.inputs["policy"])["Statement"]}[
+        "DenySigningByOthers"
+    ]
+    assert (denied["Effect"], denied["Action"]) == ("Deny", "kms:Sign")
+    assert denied["Condition"] == {
+        "ArnNotEquals": {"aws:PrincipalArn": ["arn:aws:iam::111122223333:role/model-publisher"]}
+    }
+    (alias,) = [each for each in prod.of("kms/alias:Alias") if "signing" in each.name]
+    assert alias.inputs["name"] == "alias/bastide-prod-us-east-1-model-signing"
+
+
+@pytest.mark.parametrize(
+    ("signing", "trusted", "unsigned"),
+    [
+        ({"trustedKeys": [PEM]}, ["PEM of bastide-models-signing-key-id", PEM], False),
+        ({"kind": "kms", "keyArn": KEY_ARN}, [f"PEM of {KEY_ARN}"], False),
+        ({"kind": "keys", "trustedKeys": [PEM]}, [PEM], False),
+        ({"kind": "allow-unsigned"}, [], True),
+    ],
+)
+def test_engines_trust_the_keys_that_the_settings_name(
+    signing: dict[str, Any], trusted: list[str], unsigned: bool
+) -> None:
+    found = region_of(stack("sandbox", modelStore={"signing": signing}))
+    (release,) = [each for each in found.of("helm.sh/v3:Release") if each.inputs["name"] == "vllm-chat"]
+    assert release.inputs["values"]["fetch"]["publicKeys"] == trusted
+    assert release.inputs["values"]["fetch"]["allowUnsigned"] is unsigned
+    made = [each for each in found.of("kms/key:Key") if "signing" in each.name]
+    assert len(made) == (1 if signing.get("kind", "kms") == "kms" and "keyArn" not in signing else 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from component_recording import Recording, Registered, stack
+from component_recording import Recording, Registered, region_of, stack
 
 from bastide.plans.serving import chart_values
 from components.charts import with_digest
@@ -55,7 +55,8 @@ def test_an_engine_is_a_release_with_the_values_that_the_settings_give(sandbox: 
     found = release(sandbox, "vllm-chat")
     assert found.inputs["namespace"] == "bastide-serving"
     assert found.inputs["timeout"] == settings.rollout_timeout_seconds
-    values = chart_values(settings, engine, settings.model_bucket, settings.region)
+    keys = ["PEM of bastide-models-signing-key-id"]
+    values = chart_values(settings, engine, settings.model_bucket, settings.region, keys)
     assert found.inputs["values"] == with_digest(CHART, values)
 
 
@@ -77,3 +78,31 @@ def test_a_release_waits_for_its_namespace_and_an_engine_for_the_node_agents(san
         assert sandbox.reaches(agents, each)
         assert sandbox.reaches(engine, each)
     assert sandbox.reaches(engine, agents)
+
+
+def test_with_the_private_ca_each_engine_has_a_certificate_of_its_service_before_its_pods() -> None:
+    recording = region_of(stack("sandbox-full"))
+    for name in ("vllm-chat", "vllm-nightly"):
+        (certificate,) = [
+            each
+            for each in recording.of("cert-manager.io/v1:Certificate")
+            if each.inputs["metadata"]["name"] == name
+        ]
+        assert certificate.inputs["metadata"]["namespace"] == "bastide-serving"
+        assert f"{name}.bastide-serving.svc" in certificate.inputs["spec"]["dnsNames"]
+        found = release(recording, name)
+        assert found.inputs["values"]["tls"] == {"secretName": certificate.inputs["spec"]["secretName"]}
+        assert recording.reaches(found, certificate)
+        # Whoever signs it is there before.
+        (issuer,) = [
+            each
+            for each in recording.of("cert-manager.io/v1:Issuer")
+            if each.inputs["metadata"]["name"] == certificate.inputs["spec"]["issuerRef"]["name"]
+            and each.inputs["metadata"]["namespace"] == "bastide-serving"
+        ]
+        assert recording.reaches(certificate, issuer)
+
+
+def test_without_the_private_ca_there_is_no_certificate(sandbox: Recording) -> None:
+    assert sandbox.of("cert-manager.io/v1:Certificate") == []
+    assert release(sandbox, "vllm-chat").inputs["values"]["tls"] == {"secretName": ""}

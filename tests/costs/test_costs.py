@@ -112,7 +112,7 @@ def test_endpoints_are_paid_in_each_zone() -> None:
 
 def test_a_month_has_730_hours() -> None:
     assert prices.KMS_KEY.hourly * 730 == pytest.approx(1.0)
-    assert row(estimate(varied(), NOW), "KMS keys").hourly == pytest.approx(4 / 730)
+    assert row(estimate(varied(), NOW), "KMS keys").hourly == pytest.approx(5 / 730)
 
 
 def test_the_total_is_the_sum_of_its_rows() -> None:

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from bastide.settings.certificates import CERT_MANAGER
+from bastide.settings.controllers import KEDA, LEADER_WORKER_SET
 from bastide.settings.karpenter import KARPENTER
 from sandbox.plugins.kubernetes import unserved, upstream
 
@@ -20,8 +21,14 @@ pytestmark = [pytest.mark.world, pytest.mark.xdist_group("plugin-kubernetes")]
 
 
 def test_every_version_that_the_settings_pin_is_known() -> None:
-    wanted = {("cert-manager", CERT_MANAGER), ("karpenter", KARPENTER), ("karpenter-crd", KARPENTER)}
+    wanted = {
+        ("cert-manager", CERT_MANAGER),
+        ("karpenter", KARPENTER),
+        ("karpenter-crd", KARPENTER),
+        ("lws", LEADER_WORKER_SET),
+    }
     assert set(upstream.SOURCES) == wanted
+    assert set(upstream.DEFINITIONS) == {("keda", KEDA)}
 
 
 @pytest.mark.parametrize(("name", "version"), sorted(upstream.SOURCES))

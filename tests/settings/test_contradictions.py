@@ -51,7 +51,7 @@ def image(repository: str) -> dict[str, str]:
 
 PRIVATE = {
     name: image(f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/{name.lower()}")
-    for name in ("vllm", "modelFetcher", "nvidiaDevicePlugin", "efaDevicePlugin")
+    for name in ("vllm", "artifactAgent", "proxy", "nvidiaDevicePlugin", "efaDevicePlugin")
 }
 """Images in a registry that nodes reach without the internet."""
 

@@ -94,9 +94,9 @@ def test_without_nat_each_service_that_nodes_call_is_demanded_with_its_reason(ra
 def test_without_nat_images_of_public_registries_are_refused(raw: Raw) -> None:
     without_nat(raw)
     raw["images"]["vllm"]["repository"] = "vllm/vllm-openai"
-    raw["images"]["modelFetcher"]["repository"] = "public.ecr.aws/aws-cli/aws-cli"
+    raw["images"]["artifactAgent"]["repository"] = "public.ecr.aws/bastide/artifact-agent"
     found = problems(raw)
-    assert set(found) == {"images.vllm.repository", "images.modelFetcher.repository"}
+    assert set(found) == {"images.vllm.repository", "images.artifactAgent.repository"}
     assert "in the public registry docker.io" in found["images.vllm.repository"][0]
     assert "123456789012.dkr.ecr.us-east-1.amazonaws.com" in found["images.vllm.repository"][0]
 

@@ -335,7 +335,7 @@ DIGEST = "sha256:" + "1" * 64
 @pytest.mark.parametrize(
     ("path", "reference"),
     [
-        ("images.modelFetcher", "public.ecr.aws/aws-cli/aws-cli:2.32.9"),
+        ("images.artifactAgent", "bastide/artifact-agent:0.1.0"),
         ("images.vllm", "vllm/vllm-openai:v0.32.0"),
         ("karpenter.image", "public.ecr.aws/karpenter/controller:1.14.1"),
         ("certificates.images.startupCheck", "quay.io/jetstack/cert-manager-startupapicheck:v1.21.2"),

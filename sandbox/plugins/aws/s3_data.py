@@ -1,11 +1,12 @@
-"""What a program asks of a bucket and a key that are there: `s3.get_bucket`, `kms.get_key`, and Cloud Control's
-`get_resource` for the settings of a bucket, which no function of S3's gives.
+"""What a program asks of a bucket and a key that are there: `s3.get_bucket`, `kms.get_key`, `kms.get_public_key`, and
+Cloud Control's `get_resource` for the settings of a bucket, which no function of S3's gives.
 
 Blind spot: of Cloud Control's types only AWS::S3::Bucket is here, with the properties that the kit judges.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from typing import Any, Final
@@ -81,6 +82,28 @@ def key(ctx: Context, args: dict[str, Plain]) -> dict[str, Plain]:
             "xksKeyConfigurations": [],
         },
     )
+
+
+@function("aws:kms/getPublicKey:getPublicKey", sdk="kms.get_public_key")
+def public_key(ctx: Context, args: dict[str, Plain]) -> dict[str, Plain]:
+    """GetPublicKey."""
+    given = asked("get_public_key", args, "keyId")
+    found: dict[str, Any] = ctx.client("kms").get_public_key(KeyId=given["keyId"])
+    body = base64.b64encode(found["PublicKey"]).decode()
+    lines = "\n".join(body[at : at + 64] for at in range(0, len(body), 64))
+    return {
+        "arn": found["KeyId"],
+        "customerMasterKeySpec": found["KeySpec"],
+        "encryptionAlgorithms": found.get("EncryptionAlgorithms", []),
+        "grantTokens": None,
+        "id": found["KeyId"],
+        "keyId": given["keyId"],
+        "keyUsage": found["KeyUsage"],
+        "publicKey": body,
+        "publicKeyPem": f"-----BEGIN PUBLIC KEY-----\n{lines}\n-----END PUBLIC KEY-----\n",
+        "region": ctx.region,
+        "signingAlgorithms": found.get("SigningAlgorithms", []),
+    }
 
 
 @function("aws:cloudcontrol/getResource:getResource", sdk="cloudcontrol.get_resource")

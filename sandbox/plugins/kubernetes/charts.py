@@ -13,14 +13,13 @@ import re
 import shutil
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-import sandbox
 from sandbox import state
 from sandbox.plugins.kubernetes import ledger, upstream
 from sandbox.plugins.kubernetes.helm import Helm, HelmError
@@ -126,20 +125,33 @@ def _pull(chart: str, version: str, repo: str, kept: Path) -> str:
         return ""
 
 
-def note(resource: Resource, chart: Chart | None, left_out: Sequence[str] = ()) -> None:
-    """Writes down that this release's chart was not rendered, or what of it was left out; with None, that it
-    is no longer so."""
+def note(
+    resource: Resource,
+    chart: Chart | None,
+    left_out: Sequence[str] = (),
+    custom: Mapping[str, int] | None = None,
+) -> None:
+    """Writes down that this release's chart was not rendered, or what of it was left out, and which custom resources
+    it has; with None, that it is no longer so."""
     if chart is None:
         ledger.write(resource, None)
         return
     about = {"chart": chart.name, "version": chart.version}
-    ledger.write(resource, about | ({"leftOut": list(left_out)} if left_out else {"reason": chart.missing}))
+    if chart.missing:
+        ledger.write(resource, {**about, "reason": chart.missing})
+        return
+    ledger.write(
+        resource,
+        {
+            **about,
+            **({"leftOut": list(left_out)} if left_out else {}),
+            **({"unattendedOfChart": dict(custom)} if custom else {}),
+        },
+    )
 
 
-def definitions(chart: Chart) -> list[dict[str, Any]]:
-    """The CustomResourceDefinitions that the sandbox has of a chart which it may be unable to fetch."""
-    folder = Path(str(sandbox.__file__)).parent / "charts-crds" / chart.name
-    documents = [
-        item for file in sorted(folder.glob("*.yaml")) for item in yaml.safe_load_all(file.read_text())
-    ]
-    return [item for item in documents if item]
+def definitions(chart: Chart) -> tuple[list[dict[str, Any]], str]:
+    """The CustomResourceDefinitions of a chart that cannot be had, and where they come from."""
+    files, source = upstream.definitions(chart.name, chart.version)
+    documents = [item for file in files for item in yaml.safe_load_all(file.read_text())]
+    return [item for item in documents if item], source

@@ -17,7 +17,7 @@ import threading
 from pathlib import Path
 from typing import Any, Final
 
-from sandbox.plugins.kubernetes import charts, fields, unserved, waits
+from sandbox.plugins.kubernetes import charts, fields, ledger, unserved, waits
 from sandbox.plugins.kubernetes.client import Client
 from sandbox.plugins.kubernetes.helm import Helm, HelmError
 from sandbox.plugins.kubernetes.kubeconfig import Kubeconfig
@@ -265,7 +265,7 @@ class Releases:
                     limit_s=2 * limit + 60,
                     long=True,
                 )
-                _say_left_out(resource, chart, report.read_text().splitlines(), say)
+                left_out = report.read_text().splitlines()
         except HelmError as error:
             watch.finish()
             reasons = [*watch.reasons(fresh=not inputs.get("atomic")), str(error)]
@@ -275,7 +275,9 @@ class Releases:
             raise PartialError(_id(inputs), {**inputs, **found}, inputs, reasons) from None
         finally:
             watch.finish()
-        return {**inputs, **(self._status(inputs["name"], place) or {})}
+        found = self._status(inputs["name"], place) or {}
+        _say_left_out(resource, chart, left_out, found.get("resourceNames") or {}, say)
+        return {**inputs, **found}
 
     def _repair(self, name: str, place: list[str], say: Say) -> int:
         """Clears away a revision that a killed helm left pending; returns the number of the last revision."""
@@ -333,8 +335,11 @@ class Releases:
     ) -> Object:
         say(_not_rendered(chart), "warning")
         charts.note(resource, chart)
-        for definition in [] if inputs.get("skipCrds") else charts.definitions(chart):
+        definitions, source = ([], "") if inputs.get("skipCrds") else charts.definitions(chart)
+        for definition in definitions:
             self._define(client, definition)
+        if definitions:
+            say(f"{chart.name}: its definitions come from {source}, and judge objects of its kinds", "info")
         status = {"name": inputs["name"], "namespace": inputs["namespace"], "status": "not-rendered"}
         return {**inputs, "notRendered": chart.missing, "status": status, "resourceNames": {}}
 
@@ -395,8 +400,11 @@ def _chart(inputs: Object) -> charts.Chart:
     return charts.resolve(inputs["chart"], inputs.get("version", ""), repo)
 
 
-def _say_left_out(resource: Resource, chart: charts.Chart, left_out: list[str], say: Say) -> None:
-    charts.note(resource, chart if left_out else None, left_out)
+def _say_left_out(
+    resource: Resource, chart: charts.Chart, left_out: list[str], names: dict[str, list[str]], say: Say
+) -> None:
+    custom = ledger.custom(names)
+    charts.note(resource, chart if left_out or custom else None, left_out, custom)
     if left_out:
         say(
             f"{chart.name}: not installed, since no pod runs that would answer: {', '.join(left_out)}", "info"
