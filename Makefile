@@ -14,9 +14,11 @@ STAMP := .venv/.bastide-$(shell cat requirements.lock pyproject.toml | sha256sum
 PYTHON := .venv/bin/python
 
 PARTS := $(patsubst tests/e2e/test_%.py,%,$(wildcard tests/e2e/test_*.py))
+# Proofs of a part that need no world.
+ALSO_serving := tests/serving tests/capacity tests/charts/test_vllm_pod_real.py
 SCHEMA := build/stack.schema.json
 
-.PHONY: help up down env prove test lint format lock bench schema clean
+.PHONY: help up live down env prove test lint format lock sbom bench schema clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -46,6 +48,9 @@ schema: $(SCHEMA) ## what editors check stack files by (build/stack.schema.json)
 up: $(STAMP) $(SCHEMA) ## toolchain, sandbox, tiny model, and `pulumi up` of the sandbox region; again: nothing changes
 	@$(PYTHON) -m sandbox.make_up
 
+live: $(STAMP) $(SCHEMA) ## a region whose engines are real vLLM on this machine's processor, and a request to try
+	@STACK=sandbox-live $(PYTHON) -m sandbox.make_live
+
 down: $(STAMP) ## ends the sandbox and every process of it
 	@.venv/bin/bastide sandbox down
 
@@ -55,13 +60,13 @@ env: $(STAMP) ## exports for a shell: eval "$$(make -s env)"
 test: $(STAMP) ## lint, types, and every test; what CI runs
 	@$(PYTHON) -m sandbox.toolchain all
 	@$(MAKE) --no-print-directory lint
-	@$(PYTHON) -m pytest -n 2 --dist loadgroup
+	@$(PYTHON) -m pytest -n 2 --dist loadgroup -m "not proof"
 
 prove: $(STAMP) ## repeats what a part promises, and shows what was seen: make prove PART=region
 	@test -n "$(PART)" || { echo "make prove: give PART=, one of: $(PARTS)" >&2; exit 2; }
 	@test -f tests/e2e/test_$(PART).py || { echo "make prove: no part '$(PART)'; there are: $(PARTS)" >&2; exit 2; }
-	@$(PYTHON) -m sandbox.toolchain
-	@$(PYTHON) -m pytest -v -s tests/e2e/test_$(PART).py
+	@$(PYTHON) -m sandbox.toolchain all
+	@$(PYTHON) -m pytest -v -s tests/e2e/test_$(PART).py $(ALSO_$(PART))
 
 lint: $(STAMP) ## ruff and mypy
 	@.venv/bin/ruff check .
@@ -75,9 +80,17 @@ format: $(STAMP) ## ruff's fixes and formatting
 lock: $(UV) ## resolves every lock anew from what was asked for
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --group sandbox --group dev pyproject.toml \
 		--generate-hashes --no-emit-index-url --no-header --output-file requirements.lock
-	@for each in vllm; do $(UV) pip compile --quiet --universal --python-version 3.11 \
+	@for each in vllm sglang; do $(UV) pip compile --quiet --universal --python-version 3.11 \
 		sandbox/toolchain/python/$$each.in --override sandbox/toolchain/python/$$each.overrides \
 		--generate-hashes --no-emit-index-url --no-header --output-file sandbox/toolchain/python/$$each.lock; done
+	@$(UV) pip compile --quiet --universal --python-version 3.13 images/artifact-agent/pyproject.toml \
+		--generate-hashes --no-emit-index-url --no-header --output-file images/artifact-agent/requirements.lock
+
+sbom: $(STAMP) ## what our images hold (build/artifact-agent.cdx.json, CycloneDX), from their locks
+	@mkdir -p build
+	@.venv/bin/cyclonedx-py requirements images/artifact-agent/requirements.lock \
+		--pyproject images/artifact-agent/pyproject.toml --output-reproducible --validate \
+		--output-format JSON --output-file build/artifact-agent.cdx.json
 
 bench: $(STAMP) ## the benchmarks' ratios
 	@$(PYTHON) benchmarks/preview.py

@@ -7,6 +7,7 @@ from pathlib import Path
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
 
+from bastide.plans.capacity.report import outputs
 from bastide.plans.costs import estimate
 from bastide.settings import (
     Layer,
@@ -25,7 +26,7 @@ try:
     stacks = Path(__file__).parent / "stacks"
     refuse_ambiguous(stacks / f"Pulumi.{pulumi.get_stack()}.yaml")
     shared = shared_layers(stacks, own.values.get("environment"))
-    settings = load_layers([*shared, own], siblings(stacks, pulumi.get_stack()))
+    settings = load_layers([*shared, own], siblings(stacks, pulumi.get_stack()), stacks.parent)
     refuse_unresolved(settings)
 except SettingsError as error:
     # A RunError is shown as its text alone: a traceback would bury the list.
@@ -46,3 +47,5 @@ pulumi.export("clusterEndpoint", region.cluster_endpoint)
 pulumi.export("modelBucket", region.model_bucket)
 pulumi.export("engineServices", region.engine_services)
 pulumi.export("cost", cost.line())
+# What the planner says of each engine (`bastide plan --stack NAME` says of what it is made).
+pulumi.export("capacity", outputs(settings))
