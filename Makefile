@@ -24,7 +24,7 @@ help: ## this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
 $(UV):
-	@echo "==> uv $(UV_VERSION)"
+	@echo "==> uv $(UV_VERSION)" >&2
 	@python3 -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"Bastide needs Python 3.11 or newer; python3 here is {v[0]}.{v[1]}")'
 	@mkdir -p $(CACHE)
 	@python3 -m venv $(CACHE)/uv-$(UV_VERSION).tmp
@@ -32,7 +32,7 @@ $(UV):
 	@rm -rf $(CACHE)/uv-$(UV_VERSION) && mv $(CACHE)/uv-$(UV_VERSION).tmp $(CACHE)/uv-$(UV_VERSION)
 
 $(STAMP): $(UV)
-	@echo "==> Python packages (.venv)"
+	@echo "==> Python packages (.venv)" >&2
 	@$(UV) venv --quiet --allow-existing --python python3 .venv
 	@$(UV) pip sync --quiet --python $(PYTHON) --require-hashes requirements.lock
 	@$(UV) pip install --quiet --python $(PYTHON) --no-deps --editable .

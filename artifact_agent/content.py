@@ -18,6 +18,9 @@ REFUSED_SUFFIXES: Final = (
 )
 """Formats that run code when loaded (pickles, and what may hold one), are code, or hide other files."""
 
+OWN_SUFFIXES: Final = (".partial", ".journal")
+"""What the agent puts behind the name of a file that is on its way."""
+
 _MAGIC: Final = (
     (b"PK\x03\x04", "a zip archive, the form of PyTorch's pickled checkpoints"),
     *((b"\x80" + bytes([protocol]), f"a pickle of protocol {protocol}") for protocol in (2, 3, 4, 5)),
@@ -48,6 +51,8 @@ def refused_name(name: str) -> str | None:
         )
     if name.lower().endswith(REFUSED_SUFFIXES):
         return f"is refused: {Path(name).suffix} files can run code when they are loaded, or hide what can"
+    if name.endswith(OWN_SUFFIXES):
+        return f"is refused: names that end with {Path(name).suffix} are the artifact agent's own"
     return None
 
 

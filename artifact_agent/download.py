@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from artifact_agent.content import OWN_SUFFIXES
 from artifact_agent.errors import RefusedError
 from artifact_agent.journal import Journal
 from artifact_agent.statement import Listed
@@ -28,8 +29,7 @@ larger one costs fewer requests and, after a kill, more bytes again."""
 AHEAD: Final = 16
 """Ranges of one file that are on their way or wait to be hashed."""
 
-PARTIAL: Final = ".partial"
-JOURNAL: Final = ".journal"
+PARTIAL, JOURNAL = OWN_SUFFIXES
 
 
 @dataclass(frozen=True)

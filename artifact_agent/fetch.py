@@ -235,7 +235,7 @@ def _bring(
 
 def _trusted(draft: Path, before: Record | None) -> dict[str, str]:
     """SHA-256 of files that were verified since the machine was started, and were not touched since."""
-    if before is None or before.bootId != record.boot_id():
+    if before is None or not record.same_boot(before):
         return {}
     return {each.name: each.sha256 for each in before.files if record.untouched(draft, each)}
 

@@ -59,6 +59,11 @@ def boot_id() -> str:
         return ""
 
 
+def same_boot(record: Record) -> bool:
+    """Whether the machine was not started anew since. A kernel that does not say is not believed."""
+    return record.bootId != "" and record.bootId == boot_id()
+
+
 def place(folder: Path) -> Path:
     """Where the record of the model in `folder` lies: beside it, so that the folder holds the model alone."""
     return folder.with_name(folder.name + SUFFIX)
@@ -136,7 +141,7 @@ def names_in(folder: Path) -> set[str] | None:
 def intact(folder: Path, record: Record) -> bool:
     """Whether the folder holds exactly the verified files, untouched, since the machine was last started."""
     return (
-        record.bootId == boot_id()
+        same_boot(record)
         and names_in(folder) == {each.name for each in record.files}
         and all(untouched(folder, each) for each in record.files)
     )

@@ -20,9 +20,11 @@ def say(line: Mapping[str, Any]) -> None:
 
 
 def refuse(reason: str, termination_log: Path) -> None:
-    """The reason, for the log and for the pod's status."""
-    text = f"model refused: {reason}"
+    """The reason, for the log and for the pod's status. It may quote a bucket that somebody else writes to: control
+    characters, which could move a terminal's cursor or begin a line of their own, and what is too long stay out."""
+    clean = "".join(each if each.isprintable() else "?" for each in reason[:MESSAGE_LIMIT])
+    text = f"model refused: {clean}".encode()[:MESSAGE_LIMIT].decode(errors="ignore")
     print(json.dumps({"level": "error", "message": text}), file=sys.stderr, flush=True)
     # Outside a pod there is no such file, and the log says it all.
     with suppress(OSError):
-        termination_log.write_bytes(text.encode()[:MESSAGE_LIMIT])
+        termination_log.write_text(text)

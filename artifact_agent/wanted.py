@@ -70,8 +70,13 @@ def _models(document: str, root: Path) -> tuple[WantedModel, ...]:
         models = tuple(_model(each, root) for each in given)
     except (ValueError, KeyError, TypeError) as error:
         raise RefusedError(f"MODELS is not the JSON list of models that is needed ({error!r})") from None
-    if not models or len({each.path for each in models}) != len(models):
+    paths = {each.path for each in models}
+    if not models or len(paths) != len(models):
         raise RefusedError("MODELS names no model, or two of one path")
+    if any(parent in paths for each in paths for parent in each.parents):
+        raise RefusedError(
+            "MODELS names a model whose path lies in another's: its files would count as the other's"
+        )
     return models
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import pulumi
 import pulumi_kubernetes as kubernetes
 
@@ -11,9 +9,7 @@ from bastide import names
 from bastide.plans import cert_manager
 from bastide.settings import Settings
 from components.certificate_authority import CertificateAuthority
-
-MAX_HISTORY: Final = 10
-"""Revisions that Helm keeps for a rollback; its own command line's default."""
+from components.charts import MAX_HISTORY
 
 
 class Certificates(pulumi.ComponentResource):

@@ -1,4 +1,4 @@
-"""The charts of this repository, as a Helm release takes them."""
+"""What Helm releases have in common; and the charts of this repository, as a release takes them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parents[1]
+
+MAX_HISTORY: Final = 10
+"""Revisions that Helm keeps for a rollback; its own command line's default."""
 
 NOT_PACKED: Final = "ci"
 """Folder of a chart that its .helmignore leaves out."""

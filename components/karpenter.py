@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Final
 
 import pulumi
 import pulumi_aws as aws
@@ -14,11 +13,9 @@ from bastide import names
 from bastide.plans import karpenter_plan as plan
 from bastide.plans import karpenter_policies
 from bastide.settings import Settings
+from components.charts import MAX_HISTORY
 from components.identity import PodIdentity, PodIdentityArgs
 from components.node_group import NODE_POLICIES
-
-MAX_HISTORY: Final = 10
-"""Revisions that Helm keeps for a rollback; its own command line's default."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pulumi_aws as aws
 
 from bastide import names
 from bastide.plans.model_store_policy import publishers
-from bastide.settings import CreatedModelStore, Settings
+from bastide.settings import CreatedCluster, CreatedModelStore, Settings
 from bastide.settings.signing import AllowUnsigned, KmsSigning
 from components.key import DELETION_WINDOW_OPEN, DELETION_WINDOW_PROTECTED
 
@@ -56,7 +56,7 @@ class ModelSigning(pulumi.ComponentResource):
             deletion_window_in_days=DELETION_WINDOW_PROTECTED
             if settings.protection
             else DELETION_WINDOW_OPEN,
-            policy=names.policy_document(*_statements(settings)),
+            policy=names.policy_document(*key_statements(settings)),
             opts=child,
         )
         aws.kms.Alias(
@@ -69,7 +69,18 @@ class ModelSigning(pulumi.ComponentResource):
         return found
 
 
-def _statements(settings: Settings) -> list[dict[str, Any]]:
+def _signers(settings: Settings) -> list[str]:
+    """ARNs of those who may sign: publishers. Of an adopted bucket the kit does not know who writes to it: the
+    cluster's administrators; and of an adopted cluster not even those, so that IAM alone decides."""
+    store = settings.model_store
+    if isinstance(store, CreatedModelStore):
+        return publishers(settings, store)
+    if isinstance(settings.cluster, CreatedCluster):
+        return sorted(set(settings.cluster.admin_principals))
+    return []
+
+
+def key_statements(settings: Settings) -> list[dict[str, Any]]:
     """IAM decides in the account, and of those whom it lets, only publishers sign."""
     account = {
         "Sid": "AccountDecidesByIam",
@@ -78,9 +89,7 @@ def _statements(settings: Settings) -> list[dict[str, Any]]:
         "Action": "kms:*",
         "Resource": "*",
     }
-    store = settings.model_store
-    # Of an adopted bucket the kit does not know who writes to it.
-    allowed = publishers(settings, store) if isinstance(store, CreatedModelStore) else []
+    allowed = _signers(settings)
     if not allowed:
         return [account]
     return [

@@ -1,4 +1,4 @@
-"""The Helm release of charts/node-agents: without it GPU nodes have no GPU to give."""
+"""The Helm release of charts/node-agents: without it GPU nodes have no GPU, and no volume of weights, to give."""
 
 from __future__ import annotations
 
@@ -9,19 +9,17 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from bastide import names
-from bastide.plans import pool_plan
+from bastide.plans import local_volumes, pool_plan
 from bastide.plans.serving import image_values
 from bastide.settings import Settings
 from bastide.settings.sharing import TimeSlicing
-from components.charts import with_digest
+from components.charts import MAX_HISTORY, with_digest
+from components.controller_ways import ways
 
 CHART: Final = "./charts/node-agents"
 """Relative to the program, so that the state holds no path of a machine."""
 
 RELEASE: Final = "node-agents"
-
-MAX_HISTORY: Final = 10
-"""Revisions that Helm keeps for a rollback; its own command line's default."""
 
 
 def chart_values(settings: Settings) -> dict[str, Any]:
@@ -47,6 +45,7 @@ def chart_values(settings: Settings) -> dict[str, Any]:
             "image": image_values(settings.images.efa_device_plugin),
             "pools": [pool.name for pool in settings.pools if pool.efa],
         },
+        "localVolumes": local_volumes.chart_values(settings),
     }
 
 
@@ -58,10 +57,11 @@ class NodeAgentsArgs:
 
 
 class NodeAgents(pulumi.ComponentResource):
-    """Device plugins on every GPU pool."""
+    """Device plugins on every GPU pool, and volumes on those that keep weights."""
 
     def __init__(self, name: str, args: NodeAgentsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("bastide:kubernetes:NodeAgents", name, None, opts)
+        opened = ways(name, args.settings, "system", local_volumes.network_policies(args.settings), self)
         kubernetes.helm.v3.Release(
             f"{name}-release",
             name=RELEASE,
@@ -70,6 +70,6 @@ class NodeAgents(pulumi.ComponentResource):
             values=with_digest(CHART, chart_values(args.settings)),
             timeout=args.settings.rollout_timeout_seconds,
             max_history=MAX_HISTORY,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=opened),
         )
         self.register_outputs({"release": RELEASE})

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import pulumi
 import pulumi_kubernetes as kubernetes
 
 from bastide import names
 from bastide.plans import keda
 from bastide.settings import Settings
+from components.charts import MAX_HISTORY
 from components.controller_ways import ways
-
-MAX_HISTORY: Final = 10
-"""Revisions that Helm keeps for a rollback; its own command line's default."""
 
 
 class Scaling(pulumi.ComponentResource):

@@ -1,4 +1,5 @@
-"""One engine: the Helm release of charts/vllm, with values made by `bastide.plans.serving`."""
+"""One engine of any kind: the Helm release of charts/vllm, with values made by `bastide.plans.serving`. Chart, release
+and component are called after the kind that came first; a name in the state is not changed."""
 
 from __future__ import annotations
 
@@ -14,13 +15,10 @@ from bastide.plans import engine_kinds, engine_rollout, private_ca
 from bastide.plans.engine_proxy import PORT
 from bastide.plans.serving import chart_values
 from bastide.settings import EngineSettings, Settings
-from components.charts import with_digest
+from components.charts import MAX_HISTORY, with_digest
 
 CHART: Final = "./charts/vllm"
 """Relative to the program, so that the state holds no path of a machine."""
-
-MAX_HISTORY: Final = 10
-"""Revisions that Helm keeps for a rollback; its own command line's default."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class VllmReleaseArgs:
 
 
 class VllmRelease(pulumi.ComponentResource):
-    """vLLM pods serving one model. `url` is the engine's base URL inside the cluster."""
+    """Pods of an engine serving one model. `url` is the engine's base URL inside the cluster."""
 
     url: str
 

@@ -15,11 +15,16 @@ REAL: Final = (
     "AWS's request models (botocore) and resource schemas; AWS's catalogue of instance types",
 )
 EMULATED: Final = (
-    "AWS itself (moto, and the calls it lacks); nodes (no kubelet); pods (ready by decree, nothing runs);",
-    "GPUs and EFA devices (announced when their device plugin's pod stands); EKS access policies (as RBAC)",
+    "AWS itself (moto, and the calls it lacks); nodes but for live ones (no kubelet), and their pods (ready by",
+    "decree, nothing runs); GPUs and EFA devices (announced when their device plugin's pod stands);",
+    "EKS access policies (as RBAC)",
+)
+LIVE: Final = (
+    "nodes marked live: the kubelet, and containers as processes of this machine with probes, logs, exec, drains",
+    "and Services; images with a program here: vLLM on a CPU, the artifact agent, Envoy",
 )
 ABSENT: Final = (
-    "networks and load balancers, volumes, logs and exec of pods, IAM evaluation, bills;",
+    "networks and load balancers, volumes, logs and exec of pods that are not live, IAM evaluation, bills;",
     "controllers that are pods: Karpenter's objects make no node, cert-manager's no certificate, KEDA's scale",
     "nothing, LeaderWorkerSet's make no pod",
 )
@@ -28,8 +33,10 @@ ABSENT: Final = (
 def print_status(world: World) -> None:
     """Prints what runs and what it is worth."""
     told = lifecycle.status(world)
+    live = any(node.get("live") for cluster in told["clusters"] for node in cluster["nodes"])
     print(f"AWS          {world.aws_endpoint}")
-    for name, lines in (("real", REAL), ("emulated", EMULATED), ("absent", ABSENT)):
+    real = (REAL[0], f"{REAL[1]};", *LIVE) if live else REAL
+    for name, lines in (("real", real), ("emulated", EMULATED), ("absent", ABSENT)):
         for number, line in enumerate(lines):
             print(f"{name if number == 0 else '':12} {line}")
     print("             (docs/sandbox.md says how each difference could mislead)")
@@ -65,7 +72,8 @@ def _print_cluster(cluster: dict[str, Any]) -> None:
         devices = ", ".join(f"{count} {kind}" for kind, count in node["devices"].items()) or "no devices"
         state = "Ready" if node["ready"] else "NotReady"
         place = f"{node['name']:44} {node['type']:14} {node['zone']:12}"
-        print(f"  {place} {state:9} {node['pods']:3} pods, {devices}")
+        live = ", live" if node.get("live") else ""
+        print(f"  {place} {state:9} {node['pods']:3} pods, {devices}{live}")
 
 
 def print_noted() -> None:

@@ -110,6 +110,11 @@ def _quantization(arguments: argparse.Namespace) -> int:
         )
     baseline = _endpoint("baseline", arguments, baseline_served.model, max(plan.contexts))
     candidate = _endpoint("candidate", arguments, candidate_served.model, max(plan.contexts))
+    if (baseline.url, baseline.model) == (candidate.url, candidate.model):
+        raise QualityError(
+            f"--baseline and --candidate both lead to {baseline.model!r} at {baseline.url}: a model compared "
+            "with itself loses nothing; give the address where the other one is served"
+        )
     version = arguments.engine_version or candidate.engine_version()
     if not version:
         raise QualityError(

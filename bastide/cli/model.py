@@ -155,6 +155,11 @@ def _verify(target: str, region: str | None, public_key: Path | None) -> None:
     from bastide.models.signatures import verify_signature
 
     if not target.startswith("s3://"):
+        if public_key is not None:
+            raise ModelError(
+                f"--public-key: {target} is a folder, and only a published version is signed; leave it out, or verify "
+                "s3://BUCKET/models/NAME/VERSION"
+            )
         manifest = scan(Path(target), "", "", "", "")
         print(f"{target} can be published: {len(manifest.files)} files, {manifest.total:,} bytes")
     else:
@@ -213,10 +218,12 @@ def s3_client(region: str | None) -> Any:
 def client(service: str, region: str | None) -> Any:
     """A boto3 client by AWS's own settings. Raises ModelError."""
     import boto3
-    from botocore.exceptions import BotoCoreError
+    from botocore.exceptions import BotoCoreError, NoRegionError
 
     try:
         return boto3.session.Session(region_name=region).client(service)
+    except NoRegionError:
+        raise ModelError("in which region? give --region, or set AWS_REGION or AWS_PROFILE") from None
     except (BotoCoreError, ValueError) as error:  # ValueError: an AWS_ENDPOINT_URL that is none
         raise ModelError(f"AWS's settings cannot be used: {error}") from None
 

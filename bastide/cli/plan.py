@@ -36,6 +36,13 @@ DEFAULT_LEN = 16_384
 
 WEIGHTS = {"fp8": FP8, "awq": AWQ}
 
+USAGE = """bastide plan --stack NAME [--engine ENGINE] [--json]
+       bastide plan (--model MODEL | --config FILE) --instance TYPE [--tp N] [OPTION ...] [--json]
+       bastide plan --list [--json]"""
+
+WITH_STACK = ("stack", "engine", "json", "list")
+"""Arguments that mean something beside --stack; the others stand in the stack file."""
+
 
 class UsageError(Exception):
     """Arguments that mean nothing; the text says which and what is allowed."""
@@ -43,6 +50,7 @@ class UsageError(Exception):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `bastide plan`."""
+    parser.usage = USAGE
     add = parser.add_argument
     add("--stack", help="plan the engines of stacks/Pulumi.STACK.yaml")
     add("--engine", help="with --stack: only this engine")
@@ -104,6 +112,14 @@ def _printed(plans: dict[str, Plan], *, as_json: bool, one: bool) -> str:
 
 
 def _stack(arguments: argparse.Namespace) -> dict[str, Deployment]:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    for name, given in vars(arguments).items():
+        if name not in WITH_STACK and given != parser.get_default(name):
+            raise UsageError(
+                f"--{name.replace('_', '-')} does not go with --stack, whose file says it; allowed: --engine, "
+                "--json; change the stack file, or plan the model alone: --model MODEL --instance TYPE"
+            )
     settings = load_stack_file(stack_file(arguments.stack))
     names = [each.name for each in settings.engines]
     if arguments.engine is not None and arguments.engine not in names:
@@ -143,6 +159,15 @@ def _ad_hoc(arguments: argparse.Namespace) -> Deployment:
             "leave it out"
         )
     length = arguments.max_model_len or min(DEFAULT_LEN, model.max_len)
+    for given, tokens in (
+        ("--expected-len", arguments.expected_len or 0),
+        ("--prompt and --answer", arguments.prompt + arguments.answer if arguments.rate else 0),
+    ):
+        if tokens > length:
+            raise UsageError(
+                f"{given}: {tokens:,} tokens are longer than the longest sequence; allowed: at most {length:,}; "
+                "make it shorter, or --max-model-len longer"
+            )
     gpu = machine.gpu
     sequences = arguments.max_num_seqs or engine_defaults.batch(gpu.memory_mib, gpu.model)[0]
     tokens = arguments.max_num_batched_tokens or engine_defaults.batched_tokens(

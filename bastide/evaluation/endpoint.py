@@ -19,6 +19,13 @@ PAUSES: Final = (1.0, 4.0, 15.0)
 
 _BUSY: Final = frozenset({429, 502, 503, 504})
 
+_ADVICE: Final = {
+    401: "set its key in the environment: BASTIDE_EVAL_{role}_KEY",
+    403: "set a key that may use the model in the environment: BASTIDE_EVAL_{role}_KEY",
+    404: "is the address right? allowed: http(s)://HOST[:PORT], without /v1",
+}
+"""What to do about a status."""
+
 Api = Literal["chat", "completions"]
 
 
@@ -165,7 +172,8 @@ class Endpoint:
     def _read(self, path: str, answer: requests.Response) -> dict[str, Any]:
         if answer.status_code != 200:
             said = " ".join(answer.text[:300].split())
-            raise QualityError(f"{self._told()} answered {path} with {answer.status_code}: {said}")
+            todo = _ADVICE.get(answer.status_code, "look at its logs").format(role=self.role.upper())
+            raise QualityError(f"{self._told()} answered {path} with {answer.status_code}: {said}; {todo}")
         try:
             found: Any = answer.json()
         except ValueError:

@@ -261,7 +261,12 @@ def parse(text: str, name: str = "the table") -> QualityTable:
     try:
         raw: Any = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise QualityError(f"{name} is not YAML: {error}; make it by `bastide eval quantization`") from None
+        where = getattr(error, "problem_mark", None)
+        line = f" in line {where.line + 1}" if where else ""
+        said = getattr(error, "problem", None) or "it is no text"
+        raise QualityError(
+            f"{name} is not YAML{line}: {said}; make it by `bastide eval quantization`"
+        ) from None
     if not isinstance(raw, dict):
         raise QualityError(f"{name} is no table: a mapping whose format is '{FORMAT}' is wanted")
     if raw.get("format") != FORMAT:

@@ -160,7 +160,12 @@ def existing_version(client: Any, bucket: str, prefix: str) -> Manifest | None:
         if error.response["Error"]["Code"] in ABSENT:
             return None
         raise
-    return parse(document, f"s3://{bucket}/{prefix}{MANIFEST_NAME}")
+    url = f"s3://{bucket}/{prefix}{MANIFEST_NAME}"
+    found = parse(document, url)
+    # Who signs what lies here must not sign another name by it.
+    if names.model_prefix(found.name, found.version) != prefix:
+        raise ModelError(f"{url} says that it is {found.name!r} {found.version!r}: it does not belong here")
+    return found
 
 
 def accept_same(existing: Manifest, manifest: Manifest, url: str) -> Published:

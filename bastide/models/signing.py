@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Final, Protocol
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -96,7 +96,10 @@ def file_signer(path: Path) -> FileSigner:
     try:
         mode, content = path.stat().st_mode, path.read_bytes()
     except OSError as error:
-        raise ModelError(f"the signing key {path} cannot be read: {error.strerror}") from None
+        raise ModelError(
+            f"the signing key {path} cannot be read: {error.strerror}; give the PEM file of a private key, or make "
+            "one by `bastide model key --new FILE`"
+        ) from None
     if mode & 0o077:
         raise ModelError(
             f"the signing key {path} can be read by others (mode {mode & 0o777:o}), and whoever has it can sign any "
@@ -203,6 +206,11 @@ def _payload(manifest: Manifest) -> bytes:
 
 
 def _kms_refused(action: str, name: str, error: ClientError | BotoCoreError) -> ModelError:
+    if isinstance(error, NoCredentialsError):
+        return ModelError(
+            f"no AWS credentials were found for KMS key {name}: set AWS_PROFILE or sign in (`aws sso login`), then run "
+            "it again"
+        )
     if isinstance(error, BotoCoreError):
         return ModelError(f"KMS could not be reached for key {name}: {unreached.why(error)}")
     code = error.response["Error"]["Code"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 from bastide.settings import EngineSettings
@@ -32,6 +33,10 @@ BASE_MIB: Final = 192
 """Envoy with this configuration holds 74 MiB, and 15 KiB more for each connection at rest (measured). A connection
 that streams may hold 64 KiB in each direction, for which 100 KiB are added."""
 
+OPEN_SHARE: Final = 0.6
+"""Share of its memory up to which the proxy takes requests; above, new ones get 503 (`charts/vllm`, _proxy.tpl). What
+is planned has to fit below."""
+
 
 def max_request_kib(engine: EngineSettings) -> int:
     """Largest body of a request in KiB."""
@@ -55,7 +60,10 @@ def values(engine: EngineSettings) -> dict[str, Any]:
         "doorPort": DOOR_PORT,
         "maxRequestBytes": max_request_kib(engine) * 1024,
         "maxConnections": min(65535, max_connections(engine)),
-        "memoryMib": BASE_MIB
-        + max_connections(engine) // 10
-        + BUFFERED_AT_ONCE * -(-max_request_kib(engine) // 1024),
+        "memoryMib": BASE_MIB + math.ceil(_held_mib(engine) / OPEN_SHARE),
     }
+
+
+def _held_mib(engine: EngineSettings) -> int:
+    """MiB that all connections and the largest requests hold together."""
+    return max_connections(engine) // 10 + BUFFERED_AT_ONCE * -(-max_request_kib(engine) // 1024)

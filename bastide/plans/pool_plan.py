@@ -14,6 +14,7 @@ from bastide.plans import node_user_data
 from bastide.settings.capacity import Block, Spot
 from bastide.settings.pools import PoolSettings
 from bastide.settings.sharing import Mig, TimeSlicing
+from bastide.settings.weights import NodeWeights
 
 BLOCK_LEAD: Final = timedelta(minutes=40)
 """Time before a capacity block's end at which EKS scales its node group to 0 (EKS user guide, "Create a
@@ -140,7 +141,13 @@ def user_data(pool: PoolSettings) -> str | None:
     store = uses_instance_store(pool)
     if pool.os == "bottlerocket":
         return node_user_data.bottlerocket(kind_of(pool), pool.sharing, local_storage=store)
-    return node_user_data.al2023(local_storage=store)
+    return node_user_data.al2023(local_storage=store, weight_volumes=weight_volumes(pool))
+
+
+def weight_volumes(pool: PoolSettings) -> int:
+    """Volumes for weights that each node has: one for each pod that its GPUs allow, so that it does not change with
+    the engines, which would replace the nodes. 0 where weights live with the pod."""
+    return gpus_per_node(pool) if isinstance(pool.weights, NodeWeights) else 0
 
 
 _EFFECTS: Final = {

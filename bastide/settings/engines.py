@@ -160,7 +160,7 @@ class EngineSettings(Strict):
     change of it ends all pods at once, because it is another kind of workload."""
 
     autoscaling: AutoscalingSettings | None = None
-    """Replicas by load; `replicas` is then not read."""
+    """Replicas by load; `replicas` is then what runs while KEDA has no numbers."""
 
     lora: LoraSettings = LoraSettings()
     """Static adapters."""

@@ -158,7 +158,13 @@ def from_pydantic(model: type[BaseModel], error: ErrorDetails, at: Sequence[str 
             reason = error["ctx"]["error"]
             return Problem(path, f"{shown(given)} {reason}")
         case "model_type" | "dict_type" | "model_attributes_type":
-            return Problem(path, f"{shown(given)} is not a mapping of settings{meaning}")
+            owner = nested(end)
+            known = [info.alias or name for name, info in owner.model_fields.items()] if owner else []
+            known = known or (
+                ["kind: ..., with kind one of " + ", ".join(kinds)] if (kinds := variants(end)) else []
+            )
+            wanted = f"; allowed: {', '.join(known)}, each as `name: value` below it" if known else ""
+            return Problem(path, f"{shown(given)} is not a mapping of settings{wanted}{meaning}")
         case "tuple_type" | "list_type":
             return Problem(
                 path, f"{shown(given)} is not a list{meaning}; write a list, in [ ] or one `- ` a line"

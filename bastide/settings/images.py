@@ -75,3 +75,13 @@ class ImagesSettings(Strict):
         repository="public.ecr.aws/eks/aws-efa-k8s-device-plugin", tag="v0.5.7"
     )
     """AWS's EFA device plugin: announces vpc.amazonaws.com/efa on nodes."""
+
+    local_volume_provisioner: ImageSettings = ImageSettings(
+        repository="registry.k8s.io/sig-storage/local-volume-provisioner", tag="v2.8.0"
+    )
+    """sig-storage's local static provisioner: volumes on nodes that keep weights."""
+
+    local_volume_node_cleanup: ImageSettings = ImageSettings(
+        repository="registry.k8s.io/sig-storage/local-volume-node-cleanup", tag="v2.8.0"
+    )
+    """sig-storage's node cleanup controller: takes away volumes and claims of nodes that are gone."""

@@ -24,6 +24,7 @@ from bastide.settings.models import ModelSettings
 from bastide.settings.namespaces import NamespacesSettings
 from bastide.settings.network import AdoptedNetwork, NetworkSettings
 from bastide.settings.pools import PoolSettings, SystemPoolSettings
+from bastide.settings.weights import NodeWeights
 
 
 class Environment(StrEnum):
@@ -186,9 +187,13 @@ class Settings(Strict):
         return next(each for each in self.pools if each.name == name)
 
     def unused_images(self) -> set[str]:
-        """Fields of `images` that are of kinds of engines which the stack does not have."""
+        """Fields of `images` of which the stack runs nothing: of other kinds of engines, and of volumes that no pool
+        has."""
         kinds = {engine.kind.replace("-", "_") for engine in self.engines}
-        return {"sglang", "tensorrt_llm", "tgi", "ollama"} - kinds
+        unused = {"sglang", "tensorrt_llm", "tgi", "ollama"} - kinds
+        if not any(isinstance(pool.weights, NodeWeights) for pool in self.pools):
+            unused |= {"local_volume_provisioner", "local_volume_node_cleanup"}
+        return unused
 
     def unresolved(self) -> list[str]:
         """Paths of the digests and versions that are still `unresolved`."""

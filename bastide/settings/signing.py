@@ -48,7 +48,8 @@ class KmsSigning(Strict):
 
     key_arn: SigningKeyArn | None = None
     """An asymmetric key (ECC_NIST_P256, SIGN_VERIFY) that is there already, in the stack's region. By default the kit
-    makes one, with which only the store's publishers may sign."""
+    makes one, with which only the store's publishers may sign; of an adopted store the cluster's administrators, and
+    where the cluster is adopted too, whom IAM lets."""
 
     trusted_keys: tuple[PublicKeyPem, ...] = ()
     """Further public keys, in PEM, whose signatures engines accept: of another region's stack, or of a release

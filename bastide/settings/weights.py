@@ -12,9 +12,9 @@ from bastide.settings.variants import by_kind
 StorageClassName = Annotated[
     str,
     matching(
-        r"(?=.{1,63}$)[a-z0-9]([a-z0-9.-]*[a-z0-9])?",
-        "is not the name of a StorageClass; allowed: up to 63 lower-case letters, digits, dots and inner hyphens; "
-        "`kubectl get storageclass` lists them",
+        r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?",
+        "is not a name for a StorageClass of the kit; allowed: up to 40 lower-case letters, digits and inner hyphens, "
+        "as the name of its provisioner's objects has it in it; rename it",
     ),
 ]
 
@@ -33,9 +33,9 @@ class NodeWeights(Strict):
     kind: Literal["node"]
     """`node`: a restart of the pod, or a version that serves again, downloads nothing."""
 
-    storage_class: StorageClassName
-    """A StorageClass of local volumes that the cluster has, with `volumeBindingMode: WaitForFirstConsumer`. The kit
-    makes neither it nor its volumes: sig-storage's local static provisioner does, from disks that are mounted."""
+    storage_class: StorageClassName = "bastide-weights"
+    """The StorageClass of the nodes' volumes, which the kit makes. Another name where the cluster has one of this name
+    already."""
 
     size_gib: int = Field(ge=1, le=65536)
     """Size of each pod's claim, and the bound of what is kept in it. Twice an engine's weights let its last version

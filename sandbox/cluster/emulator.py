@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import urllib3
 
-from sandbox.cluster import nodes, pods
+from sandbox.cluster import local_volumes, nodes, pods
 from sandbox.cluster.addons import CNI_LABEL
 from sandbox.cluster.addresses import AddressPool
 from sandbox.cluster.drain import Journal, lost
@@ -90,8 +90,8 @@ class Emulator:
         self._workers.shutdown(wait=False, cancel_futures=True)
 
     def describe(self) -> list[dict[str, Any]]:
-        """Each node with its instance, type, readiness, announced devices and number of pods, for
-        `status`."""
+        """Each node with its instance, type, readiness, announced devices, number of pods, and whether a real kubelet
+        runs them, for `status`."""
         with self._lock:
             counts: dict[str, int] = {}
             for pod in self._pods.values():
@@ -105,6 +105,7 @@ class Emulator:
                     "group": node.group.name,
                     "zone": node.instance.zone,
                     "ready": node.ready,
+                    "live": node.live,
                     "devices": {kind: count for kind, count in (node.devices or {}).items() if count},
                     "pods": counts.get(name, 0),
                 }
@@ -128,6 +129,7 @@ class Emulator:
                         if not node.live:
                             self._renew(name)
                 self._retry_blocked()
+                self._keep_volumes()
             except (KubeError, urllib3.exceptions.HTTPError, OSError) as error:
                 if not self._stopped.is_set():
                     _LOG.warning("nodes of %s: %s", self._cluster.name, error)
@@ -234,6 +236,12 @@ class Emulator:
             if ready and not node.ready:
                 self._joined(node.instance.instance_id)
             node.ready, node.devices = ready, announced
+
+    def _keep_volumes(self) -> None:
+        with self._lock:
+            here = {name: node.instance for name, node in self._nodes.items() if node.ready and not node.live}
+            running = list(self._pods.values())
+        local_volumes.keep(self._kube, here, running)
 
     def _kubelet_ready(self, name: str) -> bool:
         """What a live node's kubelet says of it."""

@@ -46,6 +46,8 @@ class Instance:
     image_id: str
     gpu_shares: int = 1
     """As how many GPUs the operating system's own device plugin announces each (Bottlerocket)."""
+    mounts: tuple[str, ...] = ()
+    """Mount points that the launch template's user data makes for local volumes."""
     kubelet: str = ""
     """The kubelet's version in the instance's AMI, as `v1.34.6-eks-...`."""
     launch_template: tuple[str, str] | None = None

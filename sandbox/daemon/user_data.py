@@ -17,14 +17,18 @@ from bastide.catalogues.instances import CATALOGUE
 
 _RAID0: Final = re.compile(r"strategy:\s*[\"']?RAID0")
 
+_WEIGHTS: Final = re.compile(r"^FOLDER=(/\S+)$.*?^VOLUMES=(\d+)$", re.MULTILINE | re.DOTALL)
+"""What the kit's script mounts (`bastide.plans.node_user_data`)."""
+
 
 @dataclass(frozen=True)
 class Asked:
     """`local_storage`: images and pods lie on the instance store. `gpu_shares`: as how many GPUs the operating
-    system's own device plugin announces each."""
+    system's own device plugin announces each. `mounts`: mount points for local volumes."""
 
     local_storage: bool = False
     gpu_shares: int = 1
+    mounts: tuple[str, ...] = ()
 
 
 def read(encoded: str, ami_type: str, instance_type: str) -> Asked:
@@ -32,7 +36,7 @@ def read(encoded: str, ami_type: str, instance_type: str) -> Asked:
     try:
         text = base64.b64decode(encoded).decode()
         if not ami_type.startswith("BOTTLEROCKET"):
-            return Asked(local_storage=bool(_RAID0.search(text)))
+            return Asked(local_storage=bool(_RAID0.search(text)), mounts=_mounts(text))
         settings = tomllib.loads(text).get("settings", {})
     except (binascii.Error, UnicodeDecodeError, tomllib.TOMLDecodeError):
         return Asked()
@@ -54,3 +58,10 @@ def _shares(plugin: dict[str, Any], instance_type: str) -> int:
         profile = plugin.get("mig", {}).get("profile", {}).get(mig.bottlerocket_gpu(kind), "")
         return mig.profiles(kind).get(profile, 1)
     return 1
+
+
+def _mounts(text: str) -> tuple[str, ...]:
+    found = _WEIGHTS.search(text)
+    if found is None or "text/x-shellscript" not in text:
+        return ()
+    return tuple(f"{found[1]}/{number}" for number in range(int(found[2])))

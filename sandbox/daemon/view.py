@@ -231,7 +231,11 @@ def _template_facts(data: dict[str, Any], ami_type: str, instance_type: str) -> 
         bottlerocket = ami_type.startswith("BOTTLEROCKET")
         facts["root_volume_gib"] = sizes.get(_BOTTLEROCKET_DATA, first) if bottlerocket else first
     asked = user_data.read(data.get("UserData") or "", ami_type, instance_type)
-    return facts | {"local_storage_raid": asked.local_storage, "gpu_shares": asked.gpu_shares}
+    return facts | {
+        "local_storage_raid": asked.local_storage,
+        "gpu_shares": asked.gpu_shares,
+        "mounts": asked.mounts,
+    }
 
 
 def _access_entry(document: dict[str, Any]) -> AccessEntry:

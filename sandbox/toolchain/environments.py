@@ -6,6 +6,7 @@ They are large, so only what runs the parts asks for them (`make live`, `make te
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import shlex
 import shutil
@@ -28,6 +29,8 @@ class Environment:
 
     name: str
     usual: str
+    startup: str = ""
+    """One line of Python that each of its interpreters runs first."""
 
     @property
     def lock(self) -> Path:
@@ -50,12 +53,24 @@ class Environment:
         return self.folder / "bin" / "python3"
 
     @property
+    def startup_file(self) -> Path:
+        """Where the line stands: Python runs what begins with `import` in files of this kind."""
+        version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+        return self.folder / "lib" / version / "site-packages" / "bastide_startup.pth"
+
+    @property
     def whole(self) -> Path:
         """Written last: an environment without it was interrupted."""
         return self.folder / "whole"
 
 
-VLLM: Final = Environment("vllm", "5 m on 2 cores, 6 GB")
+AMX_TILES: Final = "import ctypes; ctypes.CDLL(None).syscall(158, 0x1023, 18)"
+"""arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA) of Linux on x86-64 (Documentation/arch/x86/xstate.rst).
+
+vLLM 0.32's attention in bfloat16 uses the tiles where a processor has AMX, and leaves it to oneDNN to ask for them,
+which a tiny model's matrices never make it do: the first token ended in SIGILL. Other processors refuse it."""
+
+VLLM: Final = Environment("vllm", "5 m on 2 cores, 6 GB", AMX_TILES if platform.machine() == "x86_64" else "")
 """The engine. Measured: 1 m 40 s for torch and 2 m 37 s for the rest, one after the other, with downloads."""
 
 SGLANG: Final = Environment("sglang", "1 m on 2 cores after vLLM's, 5 GB of which it shares most")
@@ -79,12 +94,24 @@ def python(environment: Environment) -> Path:
 
 def ensure(environment: Environment) -> Path:
     """Makes the environment if it is missing, and returns its interpreter."""
-    if environment.whole.exists():
-        return environment.python
-    with lock():
-        if not environment.whole.exists():  # another run may have made it meanwhile
-            _make(environment)
+    if not environment.whole.exists():
+        with lock():
+            if not environment.whole.exists():  # another run may have made it meanwhile
+                _make(environment)
+    _start_with(environment)
     return environment.python
+
+
+def _start_with(environment: Environment) -> None:
+    """Also in an environment that was made before the line was known. Interpreters start at any time: it is whole
+    or not there."""
+    wanted = f"{environment.startup}\n"
+    file = environment.startup_file
+    if not environment.startup or (file.exists() and file.read_text() == wanted):
+        return
+    draft = file.with_suffix(f".{os.getpid()}")
+    draft.write_text(wanted)
+    draft.replace(file)
 
 
 def _make(environment: Environment) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from artifact_agent import report
 from bastide.models.manifest import Manifest, scan
 from bastide.models.publish import publish
 from bastide.models.signing import FileSigner, bundle, public_pem
@@ -200,6 +202,11 @@ def test_a_version_that_was_not_published_to_its_end_is_refused(
         ),
         ("config.json", b'{"architectures": ["A"], "auto_map": {}}', "config.json has auto_map"),
         ("weights.pt", b"x", "weights.pt', listed in SHA256SUMS, is refused: .pt files can run code"),
+        (
+            "config.json.journal",
+            b"{}",
+            "is refused: names that end with .journal are the artifact agent's own",
+        ),
         ("../up.json", b"{}", "listed in SHA256SUMS, is not a safe file name"),
         ("/abs.json", b"{}", "listed in SHA256SUMS, is not a safe file name"),
     ],
@@ -267,6 +274,37 @@ def test_a_path_outside_the_volume_is_refused(agent: Agent, root: Path, path: st
     done = agent({"path": path.format(root=root)})
     assert done.status == 1
     assert "MODELS is not the JSON list" in done.reason
+
+
+def test_a_model_inside_another_ones_folder_is_refused(
+    agent: Agent, environment: Callable[..., dict[str, str]], model_folder: Path
+) -> None:
+    (one,) = json.loads(environment()["MODELS"])
+    inside = {**one, "name": "other", "path": str(model_folder / "other")}
+    done = agent(None, MODELS=json.dumps([inside, one]))
+    assert done.status == 1
+    assert "a model whose path lies in another's" in done.reason
+
+
+def test_what_the_bucket_says_cannot_write_lines_of_its_own(
+    agent: Agent, manifest: Manifest, s3: Any, versioned: str
+) -> None:
+    forged = "ok\nmodel verified \x1b[2J \u202e" + "é" * 1_000_000
+    document = json.loads(manifest.document())
+    put(s3, versioned, "manifest.json", json.dumps({**document, "name": forged}).encode())
+    done = agent()
+    assert done.status == 1
+    assert "ok?model verified ?[2J ?" in done.reason
+    assert done.reason.isprintable()
+    assert 1000 < len(done.reason.encode()) <= 4096
+
+
+def test_a_long_reason_fills_neither_log_nor_status(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report.refuse("é" * 1_000_000, tmp_path / "reason")
+    assert len((tmp_path / "reason").read_bytes()) <= report.MESSAGE_LIMIT
+    assert len(capsys.readouterr().err) < 30_000
 
 
 def test_several_models_come_one_after_another(

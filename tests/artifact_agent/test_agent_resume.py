@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -171,8 +172,6 @@ def test_after_a_restart_of_the_machine_all_is_hashed_again_and_nothing_fetched(
     # As a disk that lost power could leave it: everything but the bytes looks as before.
     with weights.open("r+b") as opened:
         opened.write(content)
-    import os
-
     os.utime(weights, ns=(status.st_atime_ns, status.st_mtime_ns))
     assert agent({"sha256": manifest.digest}).fetched == 0
     monkeypatch.setattr(record, "boot_id", lambda: "another")
@@ -181,6 +180,22 @@ def test_after_a_restart_of_the_machine_all_is_hashed_again_and_nothing_fetched(
     assert done.fetched == weights.stat().st_size
     monkeypatch.setattr(record, "boot_id", lambda: "a third")
     assert agent({"sha256": manifest.digest}).fetched == 0
+
+
+def test_a_kernel_that_does_not_say_when_it_started_is_not_believed(
+    agent: Agent, manifest: Manifest, model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record, "boot_id", lambda: "")
+    agent({"sha256": manifest.digest})
+    weights = model_folder / "model.safetensors"
+    status = weights.stat()
+    with weights.open("r+b") as opened:
+        opened.seek(-1, 2)
+        last = opened.read(1)
+        opened.seek(-1, 2)
+        opened.write(bytes([last[0] ^ 1]))
+    os.utime(weights, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert agent({"sha256": manifest.digest}).fetched == weights.stat().st_size
 
 
 def test_a_key_that_is_trusted_no_longer_is_noticed_at_the_next_start(

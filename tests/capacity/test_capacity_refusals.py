@@ -43,12 +43,12 @@ REFUSED: list[tuple[str, Deployment, str, str]] = [
         "maxModelLen",
         "longer than the model was made for; allowed: at most 131,072",
     ),
-    ("one machine", deployment(LLAMA, "p5.48xlarge", 16), "gpus", "16 is more than a p5.48xlarge has"),
+    ("one machine", deployment(LLAMA, "p5.48xlarge", 16), "gpus", "16 is more than one p5.48xlarge has"),
     (
         "TP across machines without EFA",
         deployment(LLAMA, "p5.48xlarge", 16, nodes=2),
         "tensorParallel",
-        "crosses machines of 8 GPUs, and EFA (pools[].efa: true) is not on",
+        "crosses machines, each of which gives 8 GPUs, and EFA (pools[].efa: true) is not on",
     ),
     (
         "TP across machines that have none",
@@ -114,7 +114,7 @@ REFUSED: list[tuple[str, Deployment, str, str]] = [
     (
         "no layers to guess with",
         deployment(LLAMA, "p5.48xlarge", 8, draft=Draft("mtp", 1)),
-        "speculation",
+        "speculation.kind",
         "mtp needs a model with layers for multi-token prediction",
     ),
     (

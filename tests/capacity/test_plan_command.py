@@ -103,6 +103,16 @@ def test_its_status_says_whether_it_works(
         ),
         (["--stack", "prod-us-east-1", "--engine", "lama"], "did you mean 'llama'?"),
         ([*LLAMA, "--engine", "llama"], "--engine goes with --stack"),
+        (["--stack", "prod-us-east-1", "--tp", "4"], "--tp does not go with --stack"),
+        (["--stack", "dev", "--config", "config.json"], "--config does not go with --stack"),
+        (
+            [*LLAMA, "--instance", "p5.48xlarge", "--tp", "8", "--expected-len", "99999"],
+            "99,999 tokens are longer than the longest sequence; allowed: at most 16,384",
+        ),
+        (
+            [*LLAMA, "--instance", "p5.48xlarge", "--tp", "8", "--rate", "2", "--prompt", "90000"],
+            "90,250 tokens are longer than the longest sequence",
+        ),
         (
             ["--config", "absent.json", "--instance", "p5.48xlarge"],
             "cannot be read (No such file or directory)",
@@ -116,6 +126,66 @@ def test_wrong_arguments_are_told_in_one_line(
     assert status == 2
     assert said in err
     assert "Traceback" not in err
+
+
+def test_a_wrong_number_is_not_buried_under_the_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    _, _, err = run(capsys, *LLAMA, "--tp", "0")
+    assert len(err.splitlines()) <= 4
+
+
+def test_a_table_fits_a_terminal_of_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(
+        capsys, *LLAMA, "--instance", "p5.48xlarge", "--tp", "8", "--draft", "llama-3.2-1b-instruct"
+    )
+    table = out.partition("cost: ")[0].splitlines()
+    assert len(table) > 20
+    assert [line for line in table if len(line) > 80] == []
+
+
+def test_small_sums_are_not_shown_as_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "--model", "bge-m3", "--instance", "g6.xlarge", "--rate", "2")
+    assert "a million prompt tokens: 0.0021 USD" in out
+    assert "a million answer tokens" not in out
+    assert "replicas for a load are reckoned only for models that write answers" in out
+
+
+def test_the_table_of_costs_ends_where_no_more_sequences_are_let_in(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["--model", "llama-3.1-8b-instruct", "--instance", "p5.48xlarge", "--max-num-seqs", "16"]
+    _, out, _ = run(capsys, *arguments)
+    assert "8 at once" in out
+    assert "32 at once" not in out
+
+
+def test_a_token_takes_the_bytes_of_the_longest_pipeline_stage(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [
+        "--model",
+        "deepseek-v3",
+        "--instance",
+        "p5.48xlarge",
+        "--nodes",
+        "2",
+        "--tp",
+        "8",
+        "--pp",
+        "2",
+    ]
+    _, out, _ = run(capsys, *arguments, "--json")
+    found = json.loads(out)
+    # 61 layers are 30 and 31; a token takes 576 values of 2 bytes in each.
+    assert found["kvBytesPerToken"] == 31 * 576 * 2
+    assert found["kvTokens"] == pytest.approx(
+        found["memoryBytesPerGpu"]["kvCache"] / found["kvBytesPerToken"], rel=1e-3
+    )
+    assert "35,712 bytes a token" in found["notes"][0]
+
+
+def test_the_layer_that_guesses_has_a_cache_too(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--model", "deepseek-v3", "--instance", "p5en.48xlarge", "--tp", "8", "--draft", "mtp"]
+    found = json.loads(run(capsys, *arguments, "--json")[1])
+    assert found["kvBytesPerToken"] == (61 + 1) * 576 * 2
+    assert found["kvTokens"] == pytest.approx(found["memoryBytesPerGpu"]["kvCache"] / (62 * 1152), rel=1e-3)
 
 
 def test_a_stack_that_is_refused_says_so_and_ends_with_1(capsys: pytest.CaptureFixture[str]) -> None:

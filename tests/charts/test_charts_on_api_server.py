@@ -115,12 +115,34 @@ def test_the_api_server_takes_every_object_and_every_pod_without_a_warning(
 
 
 def test_node_agents_would_be_refused_by_any_stricter_level(kubectl: Kubectl) -> None:
-    agents = [each for each in objects("node-agents", "both-values.yaml", "baseline") if "spec" in each]
-    assert len(agents) == 3  # NVIDIA's for whole and for shared GPUs, and AWS's for EFA
+    agents = [
+        each for each in objects("node-agents", "both-values.yaml", "baseline") if each["kind"] == "DaemonSet"
+    ]
+    assert len(agents) == 4  # NVIDIA's for whole and for shared GPUs, AWS's for EFA, and volumes of nodes
     for each in agents:
         done = created(kubectl, pod_of(each))
         assert done.returncode != 0
         assert "hostPath volumes" in done.stderr
+
+
+def test_the_provisioner_may_do_what_it_does_and_no_more(kubectl: Kubectl) -> None:
+    made = objects("node-agents", "both-values.yaml", "privileged")
+    for each in made:
+        if each["kind"] in ("ClusterRole", "ClusterRoleBinding", "ServiceAccount"):
+            done = kubectl("apply", "-f", "-", given=json.dumps(each))
+            assert done.returncode == 0, done.stderr
+
+    def may(account: str, *words: str) -> bool:
+        user = f"system:serviceaccount:privileged:it-{account}"
+        return kubectl("auth", "can-i", *words, f"--as={user}").stdout.strip() == "yes"
+
+    assert may("local-volumes-bastide-weights", "create", "persistentvolumes")
+    assert may("local-volumes-bastide-weights", "get", "nodes")
+    assert not may("local-volumes-bastide-weights", "update", "nodes")
+    assert not may("local-volumes-bastide-weights", "delete", "persistentvolumeclaims", "-A")
+    assert may("local-volume-cleanup", "delete", "persistentvolumeclaims", "-A")
+    assert not may("local-volume-cleanup", "create", "persistentvolumes")
+    assert not may("local-volume-cleanup", "delete", "pods", "-A")
 
 
 def test_an_engine_with_one_right_more_would_be_refused(kubectl: Kubectl) -> None:

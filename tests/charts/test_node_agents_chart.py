@@ -25,6 +25,16 @@ VALUES: dict[str, Any] = {
         },
         "pools": ["p5"],
     },
+    "localVolumes": {
+        "provisioner": {
+            "image": {"repository": "registry/local-volume-provisioner", "tag": "v2", "digest": "unresolved"}
+        },
+        "cleanup": {
+            "image": {"repository": "registry/local-volume-node-cleanup", "tag": "v2", "digest": "unresolved"}
+        },
+        "folder": "/mnt/bastide/weights",
+        "classes": [],
+    },
 }
 
 
@@ -175,6 +185,9 @@ def test_an_unresolved_image_is_refused_outside_a_sandbox(agent: str) -> None:
         ("tolerations", [{"key": "x", "operator": "Exists"}]),
         ("efa.image.digest", "latest"),
         ("dcgm", {}),
+        ("localVolumes.folder", "/var/lib"),
+        ("localVolumes.classes", [{"name": "Weights", "pools": ["p5"]}]),
+        ("localVolumes.classes", [{"name": "weights", "pools": []}]),
     ],
 )
 def test_the_schema_refuses_by_name(path: str, value: Any) -> None:

@@ -296,6 +296,8 @@ def test_the_schema_refuses_by_name(vllm_values: dict[str, Any], path: str, valu
         ("engine.env", "VLLM_SERVER_DEV_MODE"),
         ("engine.env", "VLLM_ALLOW_RUNTIME_LORA_UPDATING"),
         ("engine.env", "HF_TOKEN"),
+        ("engine.env", "PYTHONPATH"),
+        ("engine.env", "LD_PRELOAD"),
         ("engine.env", "lower"),
         ("engine.files", "../x"),
     ],
@@ -317,11 +319,39 @@ def test_a_name_that_may_not_be_is_refused_by_name(vllm_values: dict[str, Any], 
         "--config",
     ],
 )
-def test_a_flag_that_is_not_allowed_is_refused_by_name(vllm_values: dict[str, Any], flag: str) -> None:
+@pytest.mark.parametrize("where", ["args", "workerArgs"])
+def test_a_flag_that_is_not_allowed_is_refused_by_name(
+    vllm_values: dict[str, Any], flag: str, where: str
+) -> None:
     args = [*vllm_values["engine"]["args"], flag]
+    refused = render("vllm", "vllm-chat", changed(vllm_values, f"engine.{where}", args))
+    assert refused.status != 0
+    at = len(args) - 1
+    assert f"/engine/{where}/{at}" in refused.error or f"engine.{where}.{at}" in refused.error
+
+
+@pytest.mark.parametrize("where", ["command", "workerCommand"])
+def test_a_flag_behind_the_program_is_refused(vllm_values: dict[str, Any], where: str) -> None:
+    command = [*vllm_values["engine"][where], "--trust-remote-code"]
+    refused = render("vllm", "vllm-chat", changed(vllm_values, f"engine.{where}", command))
+    assert refused.status != 0
+    assert f"engine/{where}" in refused.error or f"engine.{where}" in refused.error
+
+
+@pytest.mark.parametrize("kind", ["first", "last"])
+def test_an_engine_that_would_listen_beside_its_proxy_is_refused(
+    vllm_values: dict[str, Any], kind: str
+) -> None:
+    args = list(vllm_values["engine"]["args"])
+    everywhere = "0.0.0.0"  # noqa: S104 - what must be refused
+    if kind == "first":
+        args[args.index("--host") + 1] = everywhere
+        args += ["--response-role", "127.0.0.1"]
+    else:
+        args += ["--host", everywhere]
     refused = render("vllm", "vllm-chat", changed(vllm_values, "engine.args", args))
     assert refused.status != 0
-    assert f"/engine/args/{len(args) - 1}" in refused.error or f"engine.args.{len(args) - 1}" in refused.error
+    assert 'engine.args has --host "0.0.0.0"' in refused.error
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,8 @@ def test_on_the_node_they_lie_by_digest_in_a_claim_and_are_held_before_they_are_
     assert claim["metadata"]["name"] == "model"
     assert claim["spec"]["storageClassName"] == "bastide-models"
     assert claim["spec"]["resources"]["requests"] == {"storage": "400Gi"}
+    kept = rendered.one("StatefulSet")["spec"]["persistentVolumeClaimRetentionPolicy"]
+    assert kept == {"whenDeleted": "Delete", "whenScaled": "Delete"}
     (pod,) = rendered.pods()
     assert not [each for each in pod["volumes"] if each["name"] == "model"]
     names = [each["name"] for each in pod["initContainers"]]

@@ -25,7 +25,7 @@ from tests.charts.test_engine_probe import HUNG, SCRIPT, STALLED, WELL
 from tests.charts.test_vllm_proxy import Pod, proxied
 from tests.serving.vllm_server import VllmServer
 
-pytestmark = pytest.mark.xdist_group("vllm")
+pytestmark = [pytest.mark.proof, pytest.mark.xdist_group("vllm")]
 
 ELSEWHERE = ("--model", "--served-model-name", "--host", "--port", "--gpu-memory-utilization")
 """Flags that the test's own server gives, or that mean a GPU's memory."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from component_recording import Recording, Registered, region_of, stack
 
+from components import model_signing
 from sandbox.aws.bucket_policy import verdict
 
 KEY_ARN = "arn:aws:kms:us-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -231,6 +232,13 @@ def test_models_are_signed_by_a_key_of_the_stores_own_that_only_publishers_use(p
     }
     (alias,) = [each for each in prod.of("kms/alias:Alias") if "signing" in each.name]
     assert alias.inputs["name"] == "alias/bastide-prod-us-east-1-model-signing"
+
+
+def test_of_an_adopted_store_the_clusters_administrators_sign_and_not_everybody_whom_iam_lets() -> None:
+    store = {"kind": "adopt", "bucket": "their-models", "keyArn": KEY_ARN}
+    statements = model_signing.key_statements(stack("sandbox", modelStore=store))
+    (denied,) = [each for each in statements if each["Effect"] == "Deny"]
+    assert denied["Condition"] == {"ArnNotEquals": {"aws:PrincipalArn": [OPERATOR]}}
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,7 @@ def test_every_part_is_there_and_the_preview_after_it_is_empty(full: Stack) -> N
         "aws:cloudwatch/metricAlarm:MetricAlarm": 1,
         "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration": 1,
         "aws:s3/inventory:Inventory": 1,
-        "kubernetes:helm.sh/v3:Release": 6,
+        "kubernetes:helm.sh/v3:Release": 8,
         "kubernetes:cert-manager.io/v1:Issuer": 3,
         "kubernetes:karpenter.sh/v1:NodePool": 1,
         "kubernetes:scheduling.k8s.io/v1:PriorityClass": 3,

@@ -1,20 +1,17 @@
 """Live pods: a region whose engines are real vLLM, real kubelets around them (`make prove PART=live`).
 
 Every claim about readiness, restarts, drains and load is made here, for on emulated nodes pods are ready by decree.
+`make test` leaves out what takes minutes; all of it shares one world, in the order below.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
 
 import pytest
 import urllib3
@@ -22,21 +19,34 @@ import urllib3
 from sandbox.toolchain import environments
 
 from .conftest import BIN, ROOT, Sandbox, Stack
+from .live_changes import CHANGES
+from .live_pods import (
+    EMBED_PORT,
+    NAMESPACE,
+    PORT,
+    ask,
+    changed_version,
+    container,
+    deletion,
+    embed,
+    pod,
+    pod_or_none,
+    pods_of,
+    processes,
+    ready,
+    statuses_while_rolling,
+    until,
+)
 
 pytestmark = [pytest.mark.world, pytest.mark.xdist_group("vllm")]
 
 NAME = "sandbox-live"
-NAMESPACE = "bastide-serving"
-BUCKET = "live-sandbox-us-east-1-models-123456789012"
-PREFIX = "models/tiny-qwen2/1.0.0/"
-PORT = 18431
-EMBED_PORT = 18432
 STREAMS = 120
 """More than the two engines' batches hold, so that there is work for well over the pre-stop's seconds."""
 PRE_STOP = 5
 """Seconds, in the stack file."""
-LOADS_WITHIN = 420.0
-"""Seconds until an engine must be ready: 40 on two idle cores, minutes where other tests run."""
+SMOKE = "one byte flipped"
+"""The change that stands for all where minutes count."""
 
 
 @pytest.fixture(scope="module")
@@ -54,66 +64,10 @@ def live(sandbox: Sandbox) -> Stack:
     return stack
 
 
-def until(what: str, holds: Callable[[], Any], seconds: float = LOADS_WITHIN) -> Any:
-    """Waits until `holds` gives something, and returns it."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = holds()
-        if found:
-            return found
-        time.sleep(0.5)
-    raise AssertionError(f"{what}: not within {seconds:.0f} s")
-
-
-def pod(sandbox: Sandbox, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = sandbox.kubectl("get", "pod", "--namespace", NAMESPACE, name)
-    return found
-
-
-def container(found: dict[str, Any], name: str) -> dict[str, Any]:
-    status = found["status"]
-    every = status.get("containerStatuses", []) + status.get("initContainerStatuses", [])
-    wanted: dict[str, Any] = next((each for each in every if each["name"] == name), {})
-    return wanted
-
-
-def ready(sandbox: Sandbox, name: str) -> bool:
-    conditions = pod(sandbox, name)["status"].get("conditions", [])
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
-
-
-def processes(name: str) -> list[int]:
-    """The engine's processes in a live pod, as this machine numbers them, the first one first.
-
-    Those that vLLM gives another title have lost their environment, but share the first one's process namespace."""
-    spaces: dict[int, int] = {}
-    first = 0
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            spaces[int(entry.name)] = (entry / "ns" / "pid").stat().st_ino
-            environment = (entry / "environ").read_bytes()
-        except OSError:  # it has ended, or is another user's
-            continue
-        if f"HOSTNAME={name}\0".encode() in environment and b"VLLM_HOST_IP=" in environment:
-            first = min(first or int(entry.name), int(entry.name))
-    return sorted(pid for pid, space in spaces.items() if first and space == spaces[first])
-
-
-def ask(port: int = PORT, tokens: int = 8, timeout: float = 120, **more: Any) -> urllib3.BaseHTTPResponse:
-    """A chat request through the Service."""
-    body = {
-        "model": "tiny-qwen2",
-        "messages": [{"role": "user", "content": "Where does the river end?"}],
-        "max_tokens": tokens,
-        "ignore_eos": True,
-        **more,
-    }
-    return urllib3.request(
-        "POST", f"http://127.0.0.1:{port}/v1/chat/completions", json=body, timeout=timeout, retries=False,
-        preload_content=not more.get("stream"),
-    )  # fmt: skip
+@pytest.fixture
+def all_ready(live: Stack, sandbox: Sandbox) -> None:
+    """Every engine as the stack has it, whatever the test before did to one."""
+    until("chat ready", lambda: ready(sandbox, "vllm-chat-0") and ready(sandbox, "vllm-chat-1"))
 
 
 def test_a_chat_is_answered_by_the_vllm_whose_arguments_the_api_server_has(
@@ -134,8 +88,7 @@ def test_a_chat_is_answered_by_the_vllm_whose_arguments_the_api_server_has(
 
 
 def test_an_embedding_pool_gives_vectors(live: Stack) -> None:
-    body = {"model": "tiny-qwen2", "input": ["Where does the river end?", "At the sea."]}
-    answer = urllib3.request("POST", f"http://127.0.0.1:{EMBED_PORT}/v1/embeddings", json=body, timeout=60)
+    answer = embed("Where does the river end?", "At the sea.")
     assert answer.status == 200, answer.data
     vectors = [each["embedding"] for each in answer.json()["data"]]
     assert [len(vector) for vector in vectors] == [64, 64]
@@ -147,6 +100,42 @@ def test_paths_that_clients_may_not_call_are_not_there(live: Stack) -> None:
         assert urllib3.request("GET", f"http://127.0.0.1:{PORT}{path}", timeout=10).status == 404
 
 
+def test_status_says_which_nodes_are_live(live: Stack, sandbox: Sandbox) -> None:
+    lines = sandbox.run("bastide", "sandbox", "status").text.splitlines()
+    assert len([line for line in lines if "g6e.xlarge" in line and line.endswith(", live")]) == 4
+    assert not [line for line in lines if "m7i.xlarge" in line and "live" in line.split("Ready")[1]]
+    assert any("nodes marked live: the kubelet" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "change", [SMOKE, *(pytest.param(each, marks=pytest.mark.proof) for each in CHANGES if each != SMOKE)]
+)
+def test_what_was_not_published_keeps_a_pod_from_ever_being_ready_and_its_status_says_why(
+    live: Stack, sandbox: Sandbox, change: str
+) -> None:
+    with changed_version(sandbox, CHANGES[change]) as told:
+        gone = sandbox.run("kubectl", "delete", "pod", "--namespace", NAMESPACE, "vllm-chat-1")
+        assert gone.code == 0, gone.text
+
+        def refusal() -> str:
+            status = container(pod_or_none(sandbox, "vllm-chat-1") or {"status": {}}, "fetch-model")
+            ended = status.get("lastState", {}).get("terminated") or status.get("state", {}).get("terminated")
+            return str((ended or {}).get("message", ""))
+
+        said = until("a reason", refusal, 120)
+        assert said.startswith("model refused: ")
+        for words in told:
+            assert words in said
+        found = pod(sandbox, "vllm-chat-1")
+        assert found["status"]["phase"] == "Pending"
+        assert not ready(sandbox, "vllm-chat-1")
+        assert container(found, "vllm")["started"] is False
+        assert processes("vllm-chat-1") == []
+        assert ask().status == 200  # the other one serves
+
+
+@pytest.mark.proof
+@pytest.mark.usefixtures("all_ready")
 def test_an_engine_that_is_killed_is_restarted_without_a_download_and_leaves_no_orphan(
     live: Stack, sandbox: Sandbox
 ) -> None:
@@ -165,6 +154,8 @@ def test_an_engine_that_is_killed_is_restarted_without_a_download_and_leaves_no_
     assert container(after, "fetch-model")["containerID"] == container(before, "fetch-model")["containerID"]
 
 
+@pytest.mark.proof
+@pytest.mark.usefixtures("all_ready")
 def test_an_engine_whose_worker_stands_still_is_found_by_its_tokens_and_restarted(
     live: Stack, sandbox: Sandbox
 ) -> None:
@@ -186,6 +177,8 @@ def test_an_engine_whose_worker_stands_still_is_found_by_its_tokens_and_restarte
     until("ready again", lambda: ready(sandbox, "vllm-chat-1"))
 
 
+@pytest.mark.proof
+@pytest.mark.usefixtures("all_ready")
 def test_streams_end_whole_when_their_pod_is_drained(live: Stack, sandbox: Sandbox) -> None:
     before = pod(sandbox, "vllm-chat-1")["metadata"]["uid"]
     began: list[float] = []
@@ -194,7 +187,7 @@ def test_streams_end_whole_when_their_pod_is_drained(live: Stack, sandbox: Sandb
         answer = ask(tokens=480, timeout=300, stream=True)
         text = answer.read(100)
         began.append(time.monotonic())
-        return (text + answer.read()).decode(), time.monotonic()
+        return (text + answer.read()).decode(), time.time()
 
     with ThreadPoolExecutor(STREAMS) as pool:
         streams = [pool.submit(stream, number) for number in range(STREAMS)]
@@ -203,88 +196,60 @@ def test_streams_end_whole_when_their_pod_is_drained(live: Stack, sandbox: Sandb
             "kubectl", "delete", "pod", "--namespace", NAMESPACE, "vllm-chat-1", "--wait=false"
         )
         assert gone.code == 0, gone.text
-        told = time.monotonic()
+        deleted = deletion(pod(sandbox, "vllm-chat-1"))
         ended = [each.result() for each in streams]
-    for text, _ in ended:
-        assert text.rstrip().endswith("data: [DONE]"), text[-500:]
-        assert '"finish_reason":"length"' in text, text[-500:]
+    cut = [text for text, _ in ended if not text.rstrip().endswith("data: [DONE]")]
+    assert not cut, f"{len(cut)} of {STREAMS} streams were cut off, one at: {cut[0][-800:]}"
+    other = [text for text, _ in ended if '"finish_reason":"length"' not in text]
+    assert not other, f"{len(other)} of {STREAMS} streams ended for another reason: {other[0][-800:]}"
     # Or they had all ended before the engine was told to: no drain would have been seen.
-    assert max(moment for _, moment in ended) - told > PRE_STOP + 1
-    until("another pod in its place", lambda: pod_or_none(sandbox, "vllm-chat-1") not in (None, before))
-    until("both ready", lambda: ready(sandbox, "vllm-chat-0") and ready(sandbox, "vllm-chat-1"))
+    assert max(moment for _, moment in ended) - deleted > PRE_STOP + 1
+
+    def replaced() -> bool:
+        found = pod_or_none(sandbox, "vllm-chat-1")
+        return found is not None and found["metadata"]["uid"] != before
+
+    until("another pod in its place", replaced)
 
 
-def pod_or_none(sandbox: Sandbox, name: str) -> str | None:
-    """The uid of the pod of this name, if there is one."""
-    found = sandbox.run(
-        "kubectl", "get", "pod", "-n", NAMESPACE, name, "--ignore-not-found", "-o", "json"
-    ).text
-    return json.loads(found)["metadata"]["uid"] if found.strip() else None
-
-
-def test_no_request_is_lost_in_a_rolling_update_at_concurrency_16(live: Stack, sandbox: Sandbox) -> None:
-    restarted = sandbox.run(
-        "kubectl", "rollout", "restart", "statefulset/vllm-chat", "--namespace", NAMESPACE
-    )
-    assert restarted.code == 0, restarted.text
-    statuses: list[int | str] = []
-
-    def work() -> None:
-        while len(statuses) < 200 or not rolled.done():
-            try:
-                statuses.append(ask(tokens=4).status)
-            except urllib3.exceptions.HTTPError as error:
-                statuses.append(f"{type(error).__name__}: {error}")
-            if len(statuses) >= 200:
-                time.sleep(1)  # the new engines load on the same cores
-
-    def roll() -> int:
-        watch = ["rollout", "status", "statefulset/vllm-chat", "--namespace", NAMESPACE, "--timeout=900s"]
-        return sandbox.run("kubectl", *watch, timeout=1000).code
-
-    with ThreadPoolExecutor(17) as pool:
-        rolled = pool.submit(roll)
-        for future in [pool.submit(work) for _ in range(16)]:
-            future.result()
-    assert rolled.result() == 0
-    assert len(statuses) >= 200
-    assert set(statuses) == {200}, [each for each in statuses if each != 200][:5]
-
-
-def test_one_flipped_byte_keeps_a_pod_from_ever_being_ready_and_says_which_file(
+@pytest.mark.proof
+@pytest.mark.usefixtures("all_ready")
+def test_with_a_spare_node_a_single_replica_is_replaced_and_no_request_is_lost(
     live: Stack, sandbox: Sandbox
 ) -> None:
-    s3 = sandbox.aws("s3")
-    key = f"{PREFIX}model.safetensors"
-    good = s3.get_object(Bucket=BUCKET, Key=key)["Body"].read()
-    bad = bytearray(good)
-    bad[len(bad) // 2] ^= 1
-    s3.put_object(Bucket=BUCKET, Key=key, Body=bytes(bad))
+    before = pods_of(sandbox, "vllm-embed")
+    statuses = statuses_while_rolling(sandbox, "deployment/vllm-embed", lambda: embed("At the sea."))
+    assert set(statuses) == {200}, [each for each in statuses if each != 200][:5]
+    after = pods_of(sandbox, "vllm-embed")
+    assert len(before) == len(after) == 1
+    assert before != after
+
+
+@pytest.mark.proof
+@pytest.mark.usefixtures("all_ready")
+def test_without_a_spare_a_rolling_update_ends_all_the_same(live: Stack, sandbox: Sandbox) -> None:
+    pods = [*pods_of(sandbox, "vllm-chat"), *pods_of(sandbox, "vllm-embed")]
+    before = {name: pod(sandbox, name)["metadata"]["uid"] for name in pods}
+    nodes = sandbox.kubectl("get", "nodes", "--selector", "bastide.dev/pool=g6e")["items"]
+    used = {pod(sandbox, name)["spec"]["nodeName"] for name in pods}
+    spare = [each["metadata"]["name"] for each in nodes if each["metadata"]["name"] not in used]
+    assert (len(nodes), len(spare)) == (4, 1)
+    assert sandbox.run("kubectl", "cordon", *spare).code == 0
     try:
-        sandbox.run("kubectl", "delete", "pod", "--namespace", NAMESPACE, "vllm-chat-1")
-
-        def refusal() -> str:
-            status = container(pod(sandbox, "vllm-chat-1"), "fetch-model")
-            ended = (
-                status.get("lastState", {}).get("terminated")
-                or status.get("state", {}).get("terminated")
-                or {}
-            )
-            return str(ended.get("message", ""))
-
-        said = until("a reason", refusal, 120)
-        assert "model.safetensors" in said
-        assert hashlib.sha256(good).hexdigest() in said
-        assert hashlib.sha256(bad).hexdigest() in said
-        assert not ready(sandbox, "vllm-chat-1")
-        assert ask().status == 200
+        statuses = statuses_while_rolling(sandbox, "statefulset/vllm-chat", lambda: ask(tokens=4))
+        assert set(statuses) == {200}, [each for each in statuses if each != 200][:5]
+        for name in ("vllm-chat-0", "vllm-chat-1"):
+            assert pod(sandbox, name)["metadata"]["uid"] != before[name]
+            assert pod(sandbox, name)["spec"]["nodeName"] in used
     finally:
-        s3.put_object(Bucket=BUCKET, Key=key, Body=good)
-    until("ready with what was published", lambda: ready(sandbox, "vllm-chat-1"))
+        assert sandbox.run("kubectl", "uncordon", *spare).code == 0
 
 
+@pytest.mark.proof
+@pytest.mark.usefixtures("all_ready")
 def test_a_daemon_that_is_killed_takes_every_container_with_it(live: Stack, sandbox: Sandbox) -> None:
-    engines = [*processes("vllm-chat-0"), *processes("vllm-chat-1"), *processes("vllm-embed-0")]
+    pods = [*pods_of(sandbox, "vllm-chat"), *pods_of(sandbox, "vllm-embed")]
+    engines = [pid for name in pods for pid in processes(name)]
     assert len(engines) >= 9
     daemon = int((sandbox.home / "lock").read_text())
     os.kill(daemon, signal.SIGKILL)

@@ -55,6 +55,26 @@ def test_the_chart_lets_through_what_is_rendered_and_nothing_else(kind: str) -> 
     assert set(rule["items"]["anyOf"][1]["enum"]) == found
 
 
+@pytest.mark.parametrize("kind", RUN)
+def test_the_chart_takes_the_program_and_the_environment_that_are_rendered_and_no_other(kind: str) -> None:
+    settings, names, commands, workers = samples.settings(), set(), set(), set()
+    for key in samples.CHANGES:
+        engine = samples.changed(kind, key)
+        if not engine_kinds.refusals(engine_kinds.KINDS[kind], engine):
+            program = engine_kinds.program(settings, engine)
+            names |= set(program.environment)
+            commands.add(program.command)
+            workers.add(program.worker_command or program.command)
+    (rule,) = [
+        each["then"]["properties"]
+        for each in SCHEMA["allOf"]
+        if each["if"]["properties"]["kind"]["const"] == kind
+    ]
+    assert set(rule["env"]["propertyNames"]["enum"]) == names
+    assert commands == {tuple(rule["command"]["const"])}
+    assert tuple(rule["workerCommand"]["const"]) in workers
+
+
 @pytest.mark.parametrize("kind", OTHERS)
 def test_a_pod_of_the_kind_is_its_program_behind_the_same_proxy(kind: str) -> None:
     given = values(kind=kind)

@@ -101,6 +101,7 @@ def test_the_same_seed_asks_both_models_the_same_questions() -> None:
     [
         (Oracle(names=("a", "b")), (), "serves a, b, and none is called 'llama'"),
         (Oracle(refuses=401), (), "the candidate at http://127.0.0.1:"),
+        (Oracle(refuses=401), (), "set its key in the environment: BASTIDE_EVAL_CANDIDATE_KEY"),
         (Oracle(busy=999), (), "answered /v1/chat/completions with 503"),
         (Oracle(shift=1), ("--tasks", "needle"), "other tokens"),
         (Oracle(version=None), (), "give --engine-version"),
@@ -127,9 +128,20 @@ def test_what_cannot_be_measured_is_refused_with_a_reason(
     assert "secret" not in said
 
 
+def test_a_model_is_not_compared_with_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    with serving(Oracle()) as one:
+        assert main(["eval", "quantization", "--baseline", one, "--candidate", f"{one}/v1", *SMALL]) == 1
+    assert "a model compared with itself loses nothing" in capsys.readouterr().err
+
+
 def test_a_table_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["eval", "show", str(tmp_path / "none.yaml")]) == 1
     assert "cannot be read" in capsys.readouterr().err
+    (tmp_path / "text.yaml").write_text("a: [\n")
+    assert main(["eval", "show", str(tmp_path / "text.yaml")]) == 1
+    said = capsys.readouterr().err
+    assert "text.yaml is not YAML in line 2: " in said
+    assert len(said.splitlines()) == 1
 
 
 def test_the_tasks_are_listed(capsys: pytest.CaptureFixture[str]) -> None:

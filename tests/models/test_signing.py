@@ -207,6 +207,28 @@ def test_a_key_that_is_not_in_kms_is_said(kms: Any) -> None:
         kms_signer(kms, "alias/none")
 
 
+def test_what_aws_needs_and_lacks_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in (
+        *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+        *("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION"),
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    assert main(["model", "key", "--key", "kms:alias/none"]) == 1
+    assert "in which region? give --region" in capsys.readouterr().err
+    assert main(["model", "key", "--key", "kms:alias/none", "--region", "us-east-1"]) == 1
+    assert "no AWS credentials were found for KMS key alias/none" in capsys.readouterr().err
+
+
+def test_a_folder_has_no_signature_to_verify(tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["model", "verify", str(tiny), "--public-key", "key.pem"]) == 1
+    assert "only a published version is signed" in capsys.readouterr().err
+
+
 def pem_of(key: Any, path: Path, mode: int = 0o600) -> Path:
     path.write_bytes(
         key.private_bytes(
@@ -218,7 +240,7 @@ def pem_of(key: Any, path: Path, mode: int = 0o600) -> Path:
 
 
 def test_key_files_that_do_not_sign_models_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="cannot be read: No such file"):
+    with pytest.raises(ModelError, match=r"cannot be read: No such file.*bastide model key --new FILE"):
         file_signer(tmp_path / "none")
     with pytest.raises(ModelError, match=r"can be read by others \(mode 640\)"):
         file_signer(pem_of(ec.generate_private_key(ec.SECP256R1()), tmp_path / "open", 0o640))
@@ -325,6 +347,26 @@ def test_a_signature_changes_hands_only_by_replace(
     assert main([*sign, "--replace"]) == 0
     document = s3.get_object(Bucket=bucket, Key=SIGNATURE)["Body"].read()
     assert verify(document, (file_signer(keys[1]).public,))
+
+
+@pytest.mark.usefixtures("here")
+def test_a_version_that_says_it_is_another_is_neither_signed_nor_verified(
+    s3: Any, bucket: str, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its signature would be the other one's."""
+    key = pem_of(ec.generate_private_key(ec.SECP256R1()), tmp_path / "key")
+    assert main(arguments(bucket, tiny, "--unsigned")) == 0
+    at = "models/tiny-qwen2/1.0.0/"
+    for item in s3.list_objects_v2(Bucket=bucket, Prefix=at)["Contents"]:
+        name = item["Key"].removeprefix(at)
+        body = s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read()
+        s3.put_object(Bucket=bucket, Key=f"models/harmless/1.0.0/{name}", Body=body)
+    target = f"s3://{bucket}/models/harmless/1.0.0"
+    for command in (["sign", target, "--key", str(key)], ["verify", target]):
+        assert main(["model", *command]) == 1
+        assert "says that it is 'tiny-qwen2' '1.0.0': it does not belong here" in capsys.readouterr().err
+    left = [each["Key"] for each in s3.list_objects_v2(Bucket=bucket)["Contents"]]
+    assert not [each for each in left if each.endswith("model.sig")]
 
 
 @pytest.mark.usefixtures("here")

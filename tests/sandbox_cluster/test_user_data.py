@@ -25,6 +25,11 @@ def encoded(text: str | None) -> str:
         (node_user_data.al2023(local_storage=True), "AL2023_x86_64_NVIDIA", Asked(local_storage=True)),
         (None, "AL2023_x86_64_NVIDIA", Asked()),
         (
+            node_user_data.al2023(local_storage=True, weight_volumes=2),
+            "AL2023_x86_64_NVIDIA",
+            Asked(local_storage=True, mounts=("/mnt/bastide/weights/0", "/mnt/bastide/weights/1")),
+        ),
+        (
             node_user_data.bottlerocket(P5, TimeSlicing(kind="timeSlicing", replicas=4), local_storage=True),
             "BOTTLEROCKET_x86_64_NVIDIA",
             Asked(local_storage=True, gpu_shares=4),

@@ -10,7 +10,7 @@ import pytest
 
 from sandbox.toolchain import environments
 
-pytestmark = pytest.mark.xdist_group("vllm")
+pytestmark = [pytest.mark.proof, pytest.mark.xdist_group("vllm")]
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "serving.py"
 

@@ -135,7 +135,7 @@ def plain(adapted: VllmServer) -> str:
     "speculation",
     [
         {"kind": "draft-model", "model": "tiny-draft", "tokens": 3},
-        {"kind": "ngram", "tokens": 3},
+        pytest.param({"kind": "ngram", "tokens": 3}, marks=pytest.mark.proof),
     ],
     ids=lambda each: str(each["kind"]),
 )
@@ -151,6 +151,7 @@ def test_guessed_tokens_are_accepted_and_change_no_answer(
         assert accepted > 0, "the draft is the model's own first layer"
 
 
+@pytest.mark.proof
 def test_an_embedding_engine_gives_vectors_of_length_one_and_does_not_generate(tmp_path: Path) -> None:
     # In float32, because the CPU's kernels fail for bfloat16 here; a GPU's do not.
     stack = settings("tiny-embedding", {"runner": "embed", "dtype": "float32"})

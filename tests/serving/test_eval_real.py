@@ -17,7 +17,7 @@ from bastide.evaluation.table import QualityTable, read
 from bastide.models.make_tiny import make_tiny
 from tests.serving.vllm_server import VllmServer
 
-pytestmark = pytest.mark.xdist_group("vllm")
+pytestmark = [pytest.mark.proof, pytest.mark.xdist_group("vllm")]
 
 ARGUMENTS = (
     *("--kv-cache-memory-bytes", str(64 * 2**20), "--max-model-len", "1024"),

@@ -1,4 +1,6 @@
-"""The plan's KV tokens against what real vLLM reports, for every shape of model, type and block size."""
+"""The plan's KV tokens against what real vLLM reports, for every shape of model, type and block size.
+
+`make test` starts one engine of each kind of cache; the others, and the servers, are for `make prove PART=serving`."""
 
 import json
 import subprocess
@@ -113,6 +115,32 @@ CASES = (
 )
 
 
+QUICK = frozenset(
+    (
+        "gqa-auto-auto-32-1000",
+        "odd-auto-fp8-64-512",
+        "window-auto-fp8-64-1000",
+        "alternating-float32-auto-32-512",
+        "mla-auto-auto-16-512",
+        "qwen2+draft-auto-fp8-64-512",
+    )
+)
+"""Cases in which something differs besides numbers. All rules are also held against vLLM's own functions at every
+`make test` (tests/capacity/test_capacity_against_vllm.py)."""
+
+
+@pytest.fixture(scope="module")
+def wanted(request: pytest.FixtureRequest) -> list[Case]:
+    """The cases that this run asks for."""
+    asked = [item for item in request.session.items if isinstance(item, pytest.Function)]
+    chosen = {
+        str(item.callspec.params["case"])
+        for item in asked
+        if item.path == request.path and hasattr(item, "callspec") and "case" in item.callspec.params
+    }
+    return [case for case in CASES if str(case) in chosen]
+
+
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("planned-kv-tokens")
@@ -122,36 +150,46 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def reported(models: Path) -> dict[str, dict[str, Any]]:
-    """What vLLM says of every case, all from one process."""
+def reported(models: Path, wanted: list[Case]) -> dict[str, dict[str, Any]]:
+    """What vLLM says of each case, all from one process."""
     results = models / "results.jsonl"
     done = subprocess.run(
         [environments.ensure(environments.VLLM), Path(__file__).parent / "kv_cache_report.py", results],
-        input=json.dumps([case.arguments(models) for case in CASES]),
+        input=json.dumps([case.arguments(models) for case in wanted]),
         capture_output=True,
         text=True,
         timeout=600,
     )
     lines = [json.loads(line) for line in results.read_text().splitlines()]
-    assert len(lines) == len(CASES), (
-        f"vLLM ended after {len(lines)} of {len(CASES)} cases: {done.stderr[-3000:]}"
+    assert len(lines) == len(wanted), (
+        f"vLLM ended after {len(lines)} of {len(wanted)} cases: {done.stderr[-3000:]}"
     )
-    found = {str(case): line for case, line in zip(CASES, lines, strict=True)}
-    assert len(found) == len(CASES), "two cases have one name"
-    show(models, found)
+    found = {str(case): line for case, line in zip(wanted, lines, strict=True)}
+    assert len(found) == len(wanted), "two cases have one name"
+    show(models, wanted, found)
     return found
 
 
-def show(models: Path, found: dict[str, dict[str, Any]]) -> None:
+def show(models: Path, cases: list[Case], found: dict[str, dict[str, Any]]) -> None:
     """The table of docs/proof.md (`pytest -s` shows it)."""
     print(f"\n{'case':36} {'blocks planned':>15} {'reported':>9} {'tokens planned':>15} {'reported':>9}")  # noqa: T201
-    for case in CASES:
+    for case in cases:
         blocks, tokens = case.planned(models)
         own = found[str(case)]
         print(f"{case!s:36} {blocks:15,} {own.get('blocks', 0):9,} {tokens:15,} {own.get('tokens', 0):9,}")  # noqa: T201
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_quick_cases_are_cases() -> None:
+    assert {str(case) for case in CASES} > QUICK
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, id=str(case), marks=() if str(case) in QUICK else pytest.mark.proof)
+        for case in CASES
+    ],
+)
 def test_planned_kv_tokens_are_those_that_vllm_reports(
     case: Case, models: Path, reported: dict[str, dict[str, Any]]
 ) -> None:
@@ -191,6 +229,7 @@ def served(request: pytest.FixtureRequest, models: Path) -> Iterator[tuple[Serve
         yield one, server
 
 
+@pytest.mark.proof
 def test_the_servers_metric_and_log_say_what_was_planned(
     served: tuple[Server, VllmServer], models: Path
 ) -> None:

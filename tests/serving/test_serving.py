@@ -15,11 +15,6 @@ from bastide.plans.serving import chart_values, pods_per_node
 from bastide.settings import Settings, read_stack_file
 
 ROOT = Path(__file__).parents[2]
-KNOWN = {
-    line
-    for line in (Path(__file__).parent / "vllm-0.32.0-flags.txt").read_text().splitlines()
-    if not line.startswith("#")
-}
 SCHEMA = json.loads((ROOT / "charts/vllm/values.schema.json").read_text())
 TEXT, NAMES, VALUED = next(
     each["then"]["properties"]["args"]["items"]["anyOf"]
@@ -58,11 +53,11 @@ def test_a_pinned_model_is_passed_on() -> None:
 
 
 def positive(flag: str) -> str:
-    return "--" + flag.removeprefix("--no-") if flag not in KNOWN else flag
+    return "--" + flag.removeprefix("--no-") if flag not in vllm_flags.ALL else flag
 
 
 def test_every_flag_that_the_chart_lets_through_is_one_of_vllms() -> None:
-    assert {positive(each) for each in ALLOWED} <= KNOWN
+    assert {positive(each) for each in ALLOWED} <= vllm_flags.ALL
 
 
 def test_the_chart_lets_through_all_that_extra_arguments_may_hold_and_of_the_rest_only_what_is_rendered() -> (
@@ -111,7 +106,7 @@ def test_the_form_with_an_equals_sign_opens_nothing(flag: str) -> None:
     ],
 )
 def test_a_dangerous_flag_exists_in_vllm_and_the_chart_does_not_let_it_through(flag: str) -> None:
-    assert flag in KNOWN
+    assert flag in vllm_flags.ALL
     assert flag not in ALLOWED
 
 

@@ -161,6 +161,8 @@ def test_a_request_of_the_longest_prompt_fits_and_the_proxy_can_hold_several(
         assert made["maxRequestBytes"] > 32 * 1024 * 1024 or not media
     else:
         assert made["maxRequestBytes"] == kib * 1024
-    assert made["memoryMib"] * 1024 * 1024 > 4 * made["maxRequestBytes"]
+    # Four of the largest requests and every connection fit below the mark at which the chart refuses more.
+    held = made["maxConnections"] // 10 + 4 * made["maxRequestBytes"] // 1024**2
+    assert 0.6 * (made["memoryMib"] - 64) > 10 + held
     # What runs and what waits (four times over) have a connection each.
     assert made["maxConnections"] >= 5 * engine.max_num_seqs

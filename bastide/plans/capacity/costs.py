@@ -33,14 +33,16 @@ def replica_hourly(asked: Deployment) -> float | None:
 
 
 def answers(asked: Deployment, fitting: dict[int, int]) -> list[Cost]:
-    """The table. `fitting`: sequences that fit into one replica, by context."""
+    """The table, up to as many sequences as are let in. `fitting`: sequences that fit into one replica, by
+    context."""
     hourly = replica_hourly(asked)
     if hourly is None:
         return []
     found = []
+    let_in = [each for each in CONCURRENCIES if each <= asked.max_num_seqs * asked.data_parallel]
     for context, most in sorted(fitting.items()):
-        for concurrency in CONCURRENCIES:
-            if concurrency > min(most, asked.max_num_seqs * asked.data_parallel):
+        for concurrency in let_in:
+            if concurrency > most:
                 found.append(Cost(context, concurrency, None))
                 continue
             seconds = decode(asked, concurrency / asked.data_parallel, context).seconds / EFFICIENCY

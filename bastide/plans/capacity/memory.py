@@ -15,7 +15,7 @@ estimates: the KV cache may be smaller by that much, and a plan that fits by les
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Final
 
@@ -95,10 +95,20 @@ def memory(asked: Deployment) -> Memory:
     left = taken - own.gpu - adapters - guessing - live - graphs - context
     found = None
     if left > 0 and model.causal:
-        found = cache([model, *([draft] if draft else [])], int(left), rules(asked))
+        found = cache(cached(asked), int(left), rules(asked))
     return Memory(
         taken, own.gpu + adapters, guessing, live, graphs, context, left, own.total, own.parts, found
     )
+
+
+def cached(asked: Deployment) -> list[Architecture]:
+    """What has a KV cache on the GPUs: the model, and after it a draft model or the model's own layers for multi-token
+    prediction, each of which attends like any other (vllm/model_executor/models/deepseek_mtp.py)."""
+    model, draft = asked.model, asked.draft
+    if draft is not None and draft.model is not None:
+        return [model, draft.model]
+    extra = model.nextn_layers if draft is not None and draft.kind == "mtp" else 0
+    return [model, *([replace(model, layers=extra, windows=model.windows[-extra:])] if extra else [])]
 
 
 def adapter_bytes(asked: Deployment) -> float:

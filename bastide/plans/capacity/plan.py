@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bastide.catalogues.models_architecture import pipeline_stages
 from bastide.plans.capacity.alternatives import Alternative, alternatives
 from bastide.plans.capacity.costs import Cost, answers, prompt_usd, replica_hourly
 from bastide.plans.capacity.deployment import Deployment
 from bastide.plans.capacity.kv_cache import heads_per_gpu, layer_token_bytes, token_bytes
 from bastide.plans.capacity.latency import Step, decode, kv_ridge, prefill, ridge
-from bastide.plans.capacity.memory import Memory, memory, rules
+from bastide.plans.capacity.memory import Memory, cached, memory, rules
 from bastide.plans.capacity.queueing import Sizing, replicas
 from bastide.plans.capacity.refusals import Refusal, longest, memory_refusals, shape_refusals
 from bastide.plans.capacity.speculation import BreakEven, break_even
@@ -71,13 +72,15 @@ def plan(asked: Deployment, *, search: bool = True) -> Plan:
     if refused or space is None:
         others = tuple(alternatives(asked)) if search else ()
         return Plan(asked, tuple(refused), space, alternatives=others, hourly=replica_hourly(asked))
-    model = asked.model
     if space.cache is None:
+        notes = ["no KV cache: every text is read whole, and only batched tokens bound what runs at once"]
+        if asked.load is not None:
+            notes.append("replicas for a load are reckoned only for models that write answers; measure here")
         return Plan(
             asked,
             (),
             space,
-            notes=("no KV cache: every text is read whole, and only batched tokens bound what runs at once",),
+            notes=tuple(notes),
             times=_encoder_times(asked),
             hourly=replica_hourly(asked),
             prompt_usd=prompt_usd(asked, asked.typical_len),
@@ -90,11 +93,7 @@ def plan(asked: Deployment, *, search: bool = True) -> Plan:
         space,
         alternatives=tuple(_cheaper(asked)) if search else (),
         notes=tuple(_notes(asked, space)),
-        kv_token_bytes=sum(
-            token_bytes(each, asked.kv_dtype, asked.tensor_parallel, asked.dtype)
-            for each in (model, asked.draft.model if asked.draft else None)
-            if each is not None
-        ),
+        kv_token_bytes=_token_bytes(asked),
         kv_tokens=space.cache.tokens,
         full_concurrency=space.cache.concurrency,
         expected_concurrency=expected,
@@ -127,8 +126,7 @@ def _fitting(asked: Deployment, space: Memory, length: int) -> float:
 
     from bastide.plans.capacity.kv_cache import cache
 
-    models = [asked.model, *([asked.draft.model] if asked.draft and asked.draft.model else [])]
-    return cache(models, int(space.kv_bytes), replace(rules(asked), max_model_len=length)).concurrency
+    return cache(cached(asked), int(space.kv_bytes), replace(rules(asked), max_model_len=length)).concurrency
 
 
 def _by_context(asked: Deployment, space: Memory) -> dict[int, int]:
@@ -136,6 +134,17 @@ def _by_context(asked: Deployment, space: Memory) -> dict[int, int]:
     parallelism."""
     contexts = sorted({max(1, asked.max_model_len // part) for part in (8, 2, 1)})
     return {each: int(_fitting(asked, space, each)) * asked.data_parallel for each in contexts}
+
+
+def _token_bytes(asked: Deployment) -> int:
+    """Bytes that one token takes on the GPU that holds most of them: that of the longest pipeline stage, or of
+    the last, where a draft's layers lie too."""
+    model, *guessing = cached(asked)
+    one = layer_token_bytes(model, asked.kv_dtype, asked.tensor_parallel, asked.dtype)
+    stages = [len(each) * one for each in pipeline_stages(model.layers, asked.pipeline_parallel)]
+    for each in guessing:
+        stages[-1] += token_bytes(each, asked.kv_dtype, asked.tensor_parallel, asked.dtype)
+    return max(stages)
 
 
 def _times(asked: Deployment, slots: int) -> Times:
@@ -161,8 +170,8 @@ def _notes(asked: Deployment, space: Memory) -> list[str]:
     if model.mla and tensor > 1:
         found.append(
             f"latent attention keeps one vector for all heads: each of the {tensor} GPUs holds all of the "
-            "KV cache, "
-            f"{layer_token_bytes(model, asked.kv_dtype, tensor) * model.layers:,} bytes a token"
+            f"KV cache{' of its pipeline stage' if asked.pipeline_parallel > 1 else ''}, "
+            f"{_token_bytes(asked):,} bytes a token"
         )
     elif tensor > model.kv_heads:
         found.append(

@@ -34,9 +34,8 @@ def _parallel(asked: Deployment) -> Iterator[Refusal]:
     if asked.gpus > machine.gpus:
         yield Refusal(
             "gpus",
-            f"{asked.gpus} is more than a {machine.name} has; allowed: at most {machine.gpus}; a pod runs "
-            "on one "
-            "machine: spread the replica over several with nodes",
+            f"{asked.gpus} is more than one {machine.name} has; allowed: at most {machine.gpus}; a pod runs "
+            "on one machine: spread the replica over several with nodes",
         )
         return
     wanted = tensor * asked.pipeline_parallel * asked.data_parallel
@@ -52,10 +51,11 @@ def _parallel(asked: Deployment) -> Iterator[Refusal]:
         yield Refusal(
             "tensorParallel",
             f"{tensor} does not divide the model's {model.heads} attention heads; allowed: "
-            f"{', '.join(allowed)}; heads "
-            "are not cut",
+            f"{', '.join(allowed)}; heads are not cut",
         )
-    elif model.mla is None and (
+        # The inner size mostly has the same factors: it would be the same mistake twice.
+        return
+    if model.mla is None and (
         model.kv_heads % tensor if model.kv_heads >= tensor else tensor % model.kv_heads
     ):
         yield Refusal(
@@ -78,8 +78,8 @@ def _parallel(asked: Deployment) -> Iterator[Refusal]:
         has = "" if machine.rdma else f", which a {machine.name} has not"
         yield Refusal(
             "tensorParallel",
-            f"{tensor} crosses machines of {asked.gpus} GPUs, and {way} is not on{has}: two all-reduces a "
-            "layer over "
+            f"{tensor} crosses machines, each of which gives {asked.gpus} GPUs, and {way} is not on{has}: two "
+            "all-reduces a layer over "
             f"TCP would take longer than the arithmetic; allowed: at most {asked.gpus} in one machine, with "
             "pipelineParallel across machines",
         )
@@ -95,7 +95,12 @@ def _inner(asked: Deployment) -> Iterator[Refusal]:
     unit = (quantization.block or max(1, quantization.group)) if quantization else 1
     for size in sizes:
         if size % tensor:
-            yield Refusal("tensorParallel", f"{tensor} does not divide the MLP's inner size {size:,}")
+            allowed = [each for each in range(1, 33) if not size % each and not model.heads % each]
+            yield Refusal(
+                "tensorParallel",
+                f"{tensor} does not divide the MLP's inner size {size:,}; allowed: "
+                f"{', '.join(map(str, allowed))}; each GPU takes an equal part",
+            )
         elif size // tensor % unit:
             yield Refusal(
                 "tensorParallel",
@@ -186,21 +191,22 @@ def _draft(asked: Deployment) -> Iterator[Refusal]:
         return
     if draft.kind == "mtp" and not model.nextn_layers:
         yield Refusal(
-            "speculation", "mtp needs a model with layers for multi-token prediction, and this one has none"
+            "speculation.kind",
+            "mtp needs a model with layers for multi-token prediction, and this one has none; allowed here: "
+            "none, ngram, or a draft model of the same family",
         )
     if draft.model and draft.model.heads % asked.tensor_parallel:
         yield Refusal(
             "speculation.model",
             f"{draft.name} has {draft.model.heads} attention heads, which tensorParallel "
-            f"{asked.tensor_parallel} does not "
-            "divide; it is cut like the engine's model",
+            f"{asked.tensor_parallel} does not divide; it is cut like the engine's model: choose another, or "
+            "ngram, which needs none",
         )
     if draft.kind == "draft-model" and draft.model and draft.model.vocab != model.vocab:
         yield Refusal(
             "speculation.model",
             f"{draft.name} has a vocabulary of {draft.model.vocab:,} and the model one of {model.vocab:,}; "
-            "vLLM takes only "
-            "equal ones",
+            "vLLM takes only equal ones: choose a model of the same family, or ngram, which needs none",
         )
 
 
@@ -233,9 +239,9 @@ def longest(asked: Deployment, found: Memory) -> int:
     from dataclasses import replace
 
     from bastide.plans.capacity.kv_cache import cache
-    from bastide.plans.capacity.memory import rules
+    from bastide.plans.capacity.memory import cached, rules
 
-    models = [asked.model, *([asked.draft.model] if asked.draft and asked.draft.model else [])]
+    models = cached(asked)
     low, high = 0, asked.max_model_len
     while low < high:
         middle = (low + high + 1) // 2

@@ -45,9 +45,8 @@ def _lines(found: Plan) -> Iterator[str]:
     count = f"{asked.nodes} x " if asked.nodes > 1 else ""
     stored = asked.quantization.method if asked.quantization else asked.model.dtype
     yield (
-        f"{asked.model_name} on {count}{asked.machine.name} ({cut}; {asked.machine.gpu.name} each), "
-        f"weights {stored}, KV "
-        f"cache {asked.kv_dtype}, {asked.max_model_len:,} tokens"
+        f"{asked.model_name} on {count}{asked.machine.name} ({cut}; {asked.machine.gpu.name} each),\n"
+        f"  weights {stored}, KV cache {asked.kv_dtype}, {asked.max_model_len:,} tokens"
     )
     yield ""
     if not found.works:
@@ -72,7 +71,7 @@ def _memory(found: Plan) -> Iterator[str]:
     space = found.memory
     if space is None:
         return
-    yield f"{'GiB on each GPU':34} {'':>10}"
+    yield "GiB on each GPU"
     for name, size, basis in (
         ("the engine may take", space.taken, f"{found.asked.utilization:g} of what CUDA counts"),
         ("weights", space.weights, f"{space.total_weights / 1e9:,.1f} GB in all; exact"),
@@ -83,11 +82,11 @@ def _memory(found: Plan) -> Iterator[str]:
         (
             "left for the KV cache",
             space.kv_bytes,
-            f"less by up to {space.uncertain / GIB:,.1f} if the estimates are low",
+            f"up to {space.uncertain / GIB:,.1f} less by the estimates",
         ),
     ):
         if size:
-            yield f"  {name:32} {size / GIB:>10,.2f}  {basis}"
+            yield f"  {name:30} {size / GIB:>13,.2f}  {basis}"
     yield ""
 
 
@@ -95,11 +94,12 @@ def _capacity(found: Plan) -> Iterator[str]:
     if not found.kv_tokens:
         return
     asked = found.asked
-    yield f"{'KV cache':34}"
-    yield f"  {'bytes a token on each GPU':32} {found.kv_token_bytes:>10,}"
-    yield f"  {'tokens':32} {found.kv_tokens:>10,}"
-    yield f"  {f'sequences of {asked.max_model_len:,} tokens':32} {found.full_concurrency:>10,.1f}"
-    yield f"  {f'sequences of {asked.typical_len:,} tokens':32} {found.expected_concurrency:>10,.1f}"
+    yield "KV cache"
+    yield f"  {'bytes a token on each GPU':30} {found.kv_token_bytes:>13,}"
+    yield f"  {'tokens':30} {found.kv_tokens:>13,}"
+    yield f"  {f'sequences of {asked.max_model_len:,} tokens':30} {found.full_concurrency:>13,.1f}"
+    yield f"  {f'sequences of {asked.typical_len:,} tokens':30} {found.expected_concurrency:>13,.1f}"
+    yield f"  {'sequences let in at a time':30} {asked.max_num_seqs:>13,}  maxNumSeqs"
     yield ""
 
 
@@ -107,7 +107,7 @@ def _times(found: Plan) -> Iterator[str]:
     times, asked = found.times, found.asked
     if times is None:
         return
-    yield f"{'floors in milliseconds':34} {'floor':>10}  of which memory, arithmetic, links"
+    yield f"{'floors in milliseconds':32} {'floor':>13}  memory, arithmetic, links"
     rows = [(f"first token of {asked.typical_len:,} tokens", times.first)]
     if asked.model.causal:
         rows += [
@@ -116,15 +116,22 @@ def _times(found: Plan) -> Iterator[str]:
         ]
     for name, step in rows:
         parts = ", ".join(f"{each * 1000:,.1f}" for each in (step.memory, step.compute, step.links))
-        yield f"  {name:32} {step.seconds * 1000:>10,.1f}  {parts}"
+        yield f"  {name:30} {_small(step.seconds * 1000, 1):>13}  {parts}"
     if asked.model.causal:
-        yield f"  {'arithmetic-bound from':32} {times.ridge:>10,.0f}  sequences on, each step takes longer"
-        yield f"  {'KV-bound from':32} {times.kv_ridge:>10,.0f}  sequences on, more share little"
+        yield f"  {'arithmetic-bound from':30} {times.ridge:>13,.0f}  sequences on, steps take longer"
+        yield f"  {'KV-bound from':30} {times.kv_ridge:>13,.0f}  sequences on, more share little"
     for each in found.speculation:
         rate = "never" if each.acceptance is None else f"{each.acceptance:.0%}"
         kind = asked.draft.kind if asked.draft else ""
-        yield f"  {f'{kind} pays at {each.batch} sequences':32} {rate:>10}  of guesses accepted"
+        batch = "1 sequence" if each.batch == 1 else f"{each.batch:,} sequences"
+        yield f"  {f'{kind} pays at {batch}':33} {rate:>10}  of guesses accepted"
     yield ""
+
+
+def _small(value: float, digits: int) -> str:
+    """With so many digits after the point; two that are not 0 where that would hide a number."""
+    shown = f"{value:,.{digits}f}"
+    return f"{value:.2g}" if value and not float(shown.replace(",", "")) else shown
 
 
 def _sizing(found: Plan) -> Iterator[str]:
@@ -133,15 +140,16 @@ def _sizing(found: Plan) -> Iterator[str]:
         return
     yield (
         f"replicas for {load.requests_per_second:g} requests a second of {load.prompt_tokens:,} + "
-        f"{load.answer_tokens:,} "
-        f"tokens, first token in {load.ttft_seconds:g} s and {load.itl_seconds * 1000:g} ms between tokens:"
+        f"{load.answer_tokens:,} tokens,\n"
+        f"first token in {load.ttft_seconds:g} s and {load.itl_seconds * 1000:g} ms between tokens:"
     )
     if isinstance(sizing, str):
         yield f"  none: {sizing}"
     else:
         yield (
-            f"  {sizing.replicas} ({sizing.limit}); then {sizing.ttft:.2f} s and {sizing.itl * 1000:.0f} ms, "
-            f"{sizing.running:.0f} sequences at a time on each, at {EFFICIENCY:.0%} of the floors' speed"
+            f"  {sizing.replicas} ({sizing.limit});\n"
+            f"  then {sizing.ttft:.2f} s and {sizing.itl * 1000:.0f} ms, {sizing.running:.0f} sequences at a "
+            f"time on each, at {EFFICIENCY:.0%} of the floors' speed"
         )
     yield ""
 
@@ -152,19 +160,18 @@ def _costs(found: Plan) -> Iterator[str]:
         yield ""
         return
     price = found.asked.machine.price
-    source = f"; {price.source}, {price.read}" if price else ""
-    yield f"cost: {found.hourly:,.2f} USD an hour for one replica's GPUs{source}"
+    yield f"cost: {found.hourly:,.2f} USD an hour for one replica's GPUs"
+    if price is not None:
+        yield f"  by {price.source}, {price.read}; tokens at {EFFICIENCY:.0%} of the floors' speed"
     if found.prompt_usd is not None:
-        yield (
-            f"  a million prompt tokens {found.prompt_usd:,.2f} USD; a million answer tokens, "
-            f"at {EFFICIENCY:.0%} of the floors' speed:"
-        )
+        yield f"  a million prompt tokens: {_small(found.prompt_usd, 2)} USD"
     concurrencies = sorted({each.concurrency for each in found.costs})
     if concurrencies:
+        yield "  a million answer tokens in USD:"
         yield "  context " + "".join(f"{f'{each} at once':>14}" for each in concurrencies)
     for context in sorted({each.context for each in found.costs}):
         row = [each.usd for each in found.costs if each.context == context]
-        cells = "".join(f"{'does not fit' if usd is None else f'{usd:,.2f}':>14}" for usd in row)
+        cells = "".join(f"{'does not fit' if usd is None else _small(usd, 2):>14}" for usd in row)
         yield f"  {context:>7,} {cells}"
     yield ""
 

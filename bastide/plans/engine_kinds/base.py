@@ -84,15 +84,16 @@ def at(engine: EngineSettings, path: str) -> Any:
     return found
 
 
-def default(path: str) -> Any:
-    """The default of a setting; None where there is none, which no `refused` setting is."""
+def default(path: str, engine: EngineSettings | None = None) -> Any:
+    """The default of a setting, of the kind of group that `engine` has where it has kinds (speculation); None where
+    there is none, which no `refused` setting is."""
     fields: Any = EngineSettings
     *parents, last = path.split(".")
-    for name in parents:
+    for number, name in enumerate(parents, 1):
         info = next(info for key, info in fields.model_fields.items() if name in (key, info.alias))
-        fields = type(info.default)
+        fields = type(info.default if engine is None else at(engine, ".".join(parents[:number])))
     found = [info for key, info in fields.model_fields.items() if last in (key, info.alias)]
-    return found[0].default if found else None
+    return None if not found or found[0].is_required() else found[0].default
 
 
 def refusals(kind: Kind, engine: EngineSettings) -> dict[str, str]:
@@ -102,7 +103,7 @@ def refusals(kind: Kind, engine: EngineSettings) -> dict[str, str]:
     for key, why in kind.refused.items():
         path, only, value = key.partition("=")
         given = at(engine, path)
-        if str(given) == value if only else given is not None and given != default(path):
+        if str(given) == value if only else given is not None and given != default(path, engine):
             found[path] = why
     return found
 

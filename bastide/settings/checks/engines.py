@@ -55,7 +55,8 @@ def _engine_gpus(settings: Settings, engine: EngineSettings, path: str) -> Itera
         yield Problem(
             f"{path}.gpus",
             f"{engine.gpus} is more than a node of pool {engine.pool!r} has; allowed: at most {kind.gpus} "
-            f"({kind.name}); a pod runs on one node; lower it or choose a larger instance type",
+            f"({kind.name}); a pod runs on one node; lower it, choose a larger instance type, or spread "
+            "each replica over several with nodes",
         )
 
 
@@ -91,10 +92,24 @@ def _engine_parallelism(settings: Settings, engine: EngineSettings, path: str) -
         )
 
 
+def _engine_load(settings: Settings, engine: EngineSettings, path: str) -> Iterator[Problem]:
+    load = engine.load
+    if load is None or engine.runner == "embed":
+        return
+    length = load.prompt_tokens + load.answer_tokens
+    if length > engine.max_model_len:
+        yield Problem(
+            f"{path}.load",
+            f"promptTokens {load.prompt_tokens:,} and answerTokens {load.answer_tokens:,} are {length:,} together; "
+            f"allowed: at most maxModelLen {engine.max_model_len:,}; the engine refuses a longer sequence, so that "
+            "such a load cannot be; lower them or raise maxModelLen",
+        )
+
+
 def _each_engine(settings: Settings) -> Iterator[Problem]:
     with suppress(UnusableError):
         for index, engine in enumerate(settings.engines):
-            for check in (_engine_model, _engine_pool, _engine_gpus, _engine_parallelism):
+            for check in (_engine_model, _engine_pool, _engine_gpus, _engine_parallelism, _engine_load):
                 yield from usable(check(settings, engine, f"engines[{index}]"))
 
 

@@ -102,10 +102,24 @@ def _each_argument(settings: Settings) -> Iterator[Problem]:
                 yield from _of_engine(engine.extra_args, f"engines[{index}].extraArgs")
 
 
+def _is_value(given: tuple[str, ...], number: int) -> bool:
+    """Whether an entry looks like the value of the flag before it, as a shell's arguments would have it."""
+    if not 0 < number < len(given) or given[number].startswith("-"):
+        return False
+    return given[number - 1].startswith("--") and "=" not in given[number - 1]
+
+
 def _of_engine(given: tuple[str, ...], path: str) -> Iterator[Problem]:
     seen: dict[str, int] = {}
     for number, each in enumerate(given):
+        if _is_value(given, number):
+            continue
         why = refusal(each)
+        if _is_value(given, number + 1) and (why is None or "needs a value" in why):
+            why = (
+                f"has its value in the next entry, {shown(given[number + 1])}; allowed: {each}=VALUE in one entry, or "
+                "no value where the flag takes none; join the two, or remove the value"
+            )
         if why is not None:
             yield Problem(f"{path}[{number}]", f"{shown(each)} {why}")
             continue

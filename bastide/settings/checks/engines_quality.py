@@ -34,6 +34,20 @@ def quantization(model: ModelSettings, engine: EngineSettings) -> tuple[str, str
     return canonical(weights), canonical(cache)
 
 
+def _refused(model: ModelSettings, engine: EngineSettings) -> bool:
+    """Whether the engine asks for a quantization that the checkpoint has not, and vLLM does not make: the planner's
+    check says so, and no table could help."""
+    from bastide.plans.capacity.online import ONLINE, family  # plans read settings
+
+    wanted = engine.quantization
+    if wanted is None:
+        return False
+    with suppress(models.UnknownModelError, ConfigError):
+        stored = models.of(model.name, model.config).quantization
+        return family(wanted) != stored.method if stored else family(wanted) not in ONLINE
+    return False
+
+
 def _attached(settings: Settings, engine: EngineSettings, path: str) -> Iterator[Problem]:
     index, model = next(
         ((number, each) for number, each in enumerate(settings.models) if each.name == engine.model),
@@ -42,6 +56,8 @@ def _attached(settings: Settings, engine: EngineSettings, path: str) -> Iterator
     if model is None:
         return
     weights, cache = quantization(model, engine)
+    if _refused(model, engine):
+        return
     if weights == cache == UNQUANTIZED:
         return
     about = f"{model.name} {model.version} with weights {weights} and KV cache {cache}"

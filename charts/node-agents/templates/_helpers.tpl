@@ -27,10 +27,11 @@ app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 {{- end -}}
 {{- end -}}
 
-{{/* What both agents' pods share: where they run, that they outlive ordinary pods, and no access to the API. */}}
+{{/* What agents' pods share: where they run, that they outlive ordinary pods, and, but where `token` says so, no access
+to the API. */}}
 {{- define "node-agents.pod" -}}
 serviceAccountName: {{ include "node-agents.name" . }}
-automountServiceAccountToken: false
+automountServiceAccountToken: {{ .token | default false }}
 enableServiceLinks: false
 # Without its agent a GPU node is useless: it is the last to be evicted.
 priorityClassName: system-node-critical

@@ -42,11 +42,14 @@ bastide.dev/role: engine
 
 {{/* The command line and the objects around it are two statements of one fact: they must agree. */}}
 {{- define "vllm.agree" -}}
-{{- $wanted := dict "--port" (toString .Values.engine.port) -}}
+{{- /* On another address every pod that reaches this one would pass by the proxy. */ -}}
+{{- $wanted := dict "--port" (toString .Values.engine.port) "--host" "127.0.0.1" -}}
 {{- if eq .Values.engine.kind "vllm" -}}
 {{- $wanted = merge $wanted (dict "--model" .Values.model.path "--shutdown-timeout" (toString .Values.engine.shutdownSeconds) "--load-format" "safetensors") -}}
 {{- else if eq .Values.engine.kind "sglang" -}}
 {{- $wanted = merge $wanted (dict "--model-path" .Values.model.path "--load-format" "safetensors") -}}
+{{- else if eq .Values.engine.kind "tensorrt-llm" -}}
+{{- $wanted = merge $wanted (dict "--backend" "pytorch") -}}
 {{- end -}}
 {{- range $flag, $value := $wanted -}}
 {{- $given := include "vllm.flag" (dict "args" $.Values.engine.args "flag" $flag) -}}

@@ -44,8 +44,30 @@ node: {id: {{ include "vllm.name" . }}, cluster: {{ include "vllm.name" . }}}
 admin:
   # A socket in a volume of this container alone: it can stop the proxy and shows all of its state.
   address: {pipe: {path: /run/proxy/admin.sock, mode: 384}}
+# Requests are taken whole, and together could take more memory than the container has: its end would cut every answer.
+# Before that, new requests get 503, and who goes on sending is cut off; who only waits for an answer gets it. Measured:
+# 300 clients with 4 MiB each left 44 of 248 MiB free; without this they took 900.
 overload_manager:
+  # A gigabyte a second brings 20 MiB meanwhile.
+  refresh_interval: 0.02s
+  # HTTP/2 alone knows which stream holds how much, from 1 MiB (2 to the power of 20) on.
+  buffer_factory_config: {minimum_account_to_track_power_of_two: 20}
+  actions:
+    - name: envoy.overload_actions.shrink_heap
+      triggers: [{name: envoy.resource_monitors.fixed_heap, threshold: {value: 0.6}}]
+    - name: envoy.overload_actions.stop_accepting_requests
+      triggers: [{name: envoy.resource_monitors.fixed_heap, threshold: {value: 0.6}}]
+    - name: envoy.overload_actions.reset_high_memory_stream
+      triggers: [{name: envoy.resource_monitors.fixed_heap, scaled: {scaling_threshold: 0.6, saturation_threshold: 0.7}}]
+  loadshed_points:
+    - name: envoy.load_shed_points.http1_server_abort_dispatch
+      triggers: [{name: envoy.resource_monitors.fixed_heap, threshold: {value: 0.65}}]
   resource_monitors:
+    - name: envoy.resource_monitors.fixed_heap
+      typed_config:
+        "@type": type.googleapis.com/envoy.extensions.resource_monitors.fixed_heap.v3.FixedHeapConfig
+        # The program itself takes 74 MiB at rest, of which 10 are heap (measured); the rest of the memory is for bodies.
+        max_heap_size_bytes: {{ mul (sub .Values.proxy.memoryMib 64) 1048576 }}
     - name: envoy.resource_monitors.global_downstream_max_connections
       typed_config:
         "@type": type.googleapis.com/envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig
@@ -149,6 +171,10 @@ static_resources:
           {{- end }}
     - name: metrics
       address: {socket_address: {address: 0.0.0.0, port_value: {{ .Values.proxy.metricsPort }}}}
+      # Clients that hold every connection, or all memory, must not take liveness, metrics and drain with them: kubelet
+      # would start the proxy again and cut every answer.
+      ignore_global_conn_limit: true
+      bypass_overload_manager: true
       filter_chains:
         - filters:
             - name: envoy.filters.network.http_connection_manager
@@ -174,6 +200,8 @@ static_resources:
     # For the engine's probes, inside the pod: two of the proxy's own switches, and no other.
     - name: door
       address: {socket_address: {address: 127.0.0.1, port_value: {{ .Values.proxy.doorPort }}}}
+      ignore_global_conn_limit: true
+      bypass_overload_manager: true
       filter_chains:
         - filters:
             - name: envoy.filters.network.http_connection_manager
