@@ -74,7 +74,11 @@ def _cluster(chosen: str | None) -> tuple[str, str, Kube]:
     names = [path.parent.name for path in found]
     matching = [path.parent for path in found if chosen in (None, path.parent.name)]
     if len(matching) != 1:
-        which = f"there are {', '.join(names)}: choose by --cluster" if names else "there is no cluster"
+        which = (
+            f"there are {', '.join(names)}: choose by --cluster"
+            if names
+            else "there is no cluster: `make live` makes one"
+        )
         raise ForwardError(which)
     place: Path = matching[0]
     return place.parent.name, place.name, Kube(_server(place), place / "ca.crt", *_pair(place))

@@ -71,6 +71,5 @@ def table() -> list[Image]:
     return [
         Image("vllm/vllm-openai", (vllm / "bin",), ENGINE, (vllm, *seen)),
         Image("artifact-agent", (own / "bin",), AWS | {"PYTHONPATH": str(ROOT)}, seen),
-        Image("aws-cli/aws-cli", (own / "bin",), AWS, seen),
         Image("envoyproxy/envoy", (own / "bin",), {}, seen),
     ]
