@@ -259,7 +259,7 @@ def test_up_and_destroy_leave_what_is_theirs_as_it_was(
         RoleName="bastide-sandbox-us-east-1-engine-chat", PolicyName="rights"
     )["PolicyDocument"]
     rights = {each["Sid"]: each["Resource"] for each in policy["Statement"]}
-    assert rights["ReadModel"].startswith(f"arn:aws:s3:::{theirs.bucket}/models/")
+    assert all(each.startswith(f"arn:aws:s3:::{theirs.bucket}/models/") for each in rights["ReadModel"])
     assert rights["DecryptModel"] == theirs.key_arn
     steps = adopting.steps()
     assert [(each["op"], each["urn"]) for each in steps if each["op"] != "read"] == []
