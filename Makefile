@@ -80,7 +80,7 @@ format: $(STAMP) ## ruff's fixes and formatting
 lock: $(UV) ## resolves every lock anew from what was asked for
 	@$(UV) pip compile --quiet --universal --python-version 3.11 --group sandbox --group dev pyproject.toml \
 		--generate-hashes --no-emit-index-url --no-header --output-file requirements.lock
-	@for each in vllm sglang; do $(UV) pip compile --quiet --universal --python-version 3.11 \
+	@for each in vllm sglang litellm pii; do $(UV) pip compile --quiet --universal --python-version 3.11 \
 		sandbox/toolchain/python/$$each.in --override sandbox/toolchain/python/$$each.overrides \
 		--generate-hashes --no-emit-index-url --no-header --output-file sandbox/toolchain/python/$$each.lock; done
 	@$(UV) pip compile --quiet --universal --python-version 3.13 images/artifact-agent/pyproject.toml \

@@ -86,8 +86,8 @@ class Recording(mocks.Mocks):
         return found
 
     def of(self, kind: str) -> list[Registered]:
-        """Registrations whose type token ends with `kind`."""
-        return [each for each in self.found if each.type.endswith(kind)]
+        """Registrations whose type token ends with `kind`, by name: the order of a run is that of threads."""
+        return sorted((each for each in self.found if each.type.endswith(kind)), key=lambda each: each.name)
 
     def one(self, kind: str) -> Registered:
         """The only registration of this kind."""

@@ -79,6 +79,7 @@ def test_the_identity_table_says_who_can_do_what_from_the_applied_policies(
     assert any("break-glass" in str(row) for row in rows)
 
 
+@pytest.mark.proof
 def test_destroy_leaves_nothing_but_keys_that_wait_for_deletion(full: Stack, sandbox: Sandbox) -> None:
     gone = full.pulumi("destroy", "--yes", "--skip-preview")
     assert gone.code == 0, gone.text[-6000:]

@@ -10,7 +10,7 @@ import pytest
 from .conftest import Sandbox, Stack
 from .pool_table import Row, pool_table, print_table
 
-pytestmark = [pytest.mark.world, pytest.mark.xdist_group("pools")]
+pytestmark = [pytest.mark.world, pytest.mark.proof, pytest.mark.xdist_group("pools")]
 
 REGION = "us-west-2"
 CLUSTER = f"bastide-sandbox-{REGION}"

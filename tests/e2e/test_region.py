@@ -265,6 +265,7 @@ def test_aws_create_only_lists_tell_replacement_from_update(stack: Stack) -> Non
     assert any("subnetIds" in (step.get("replaceReasons") or []) for step in steps)
 
 
+@pytest.mark.proof
 def test_three_replicas_on_two_nodes_end_with_the_schedulers_reason_and_two_converge(
     stack: Stack, sandbox: Sandbox
 ) -> None:
@@ -318,6 +319,7 @@ def _release_status(sandbox: Sandbox) -> str:
     return str(status)
 
 
+@pytest.mark.proof
 def test_a_helm_upgrade_killed_in_the_middle_is_repaired(
     stack: Stack, sandbox: Sandbox, tmp_path: Path
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from .conftest import Sandbox, Stack
 
-pytestmark = [pytest.mark.world, pytest.mark.xdist_group("serving")]
+pytestmark = [pytest.mark.world, pytest.mark.proof, pytest.mark.xdist_group("serving")]
 
 ENGINE = "kubernetes:helm.sh/v3:Release::bastide-vllm-chat-release"
 

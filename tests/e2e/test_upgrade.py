@@ -10,7 +10,7 @@ import pytest
 
 from .conftest import Sandbox, Stack
 
-pytestmark = [pytest.mark.world, pytest.mark.xdist_group("upgrade")]
+pytestmark = [pytest.mark.world, pytest.mark.proof, pytest.mark.xdist_group("upgrade")]
 
 CLUSTER = "bastide-sandbox-us-east-1"
 BEFORE, AFTER = "1.33", "1.34"

@@ -29,8 +29,9 @@ pytestmark = [pytest.mark.world, pytest.mark.xdist_group("cluster-world-updates"
 
 __all__ = ["cluster", "roles", "subnets"]  # fixtures that this module's own world goes through
 
-DRAIN_SECONDS = 8
-"""Long enough for pods of two replicas to move one after the other (about 3 s), short enough to be waited for."""
+DRAIN_SECONDS = 20
+"""Long enough for pods of two replicas to move one after the other (3 s, and more on a busy machine), short enough to
+be waited for."""
 
 
 @pytest.fixture(scope="module")

@@ -131,6 +131,7 @@ def plain(adapted: VllmServer) -> str:
     return answer(adapted, "tiny-qwen2")
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     "speculation",
     [
