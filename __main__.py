@@ -7,7 +7,7 @@ from pathlib import Path
 import pulumi
 from pulumi.runtime.config import CONFIG, get_config_env
 
-from bastide.plans.capacity.report import outputs
+from bastide.plans.capacity.documents import outputs
 from bastide.plans.costs import estimate
 from bastide.settings import (
     Layer,

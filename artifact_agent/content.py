@@ -33,8 +33,13 @@ _SAFE_PART: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+@=-]*")
 """Parts of a file name that need no quoting in a shell, an S3 key or a checksum file; no dot first, so neither
 `..` nor a hidden file."""
 
-_HEADER_LIMIT: Final = 100_000_000
-"""The safetensors library's own limit of a header, in bytes."""
+HEADER_LIMIT: Final = 20_000_000
+"""Longest header of weights that is read, in bytes. The safetensors library takes 100 MB; read as JSON, a hostile
+header takes up to 25 times its length (tests/artifact_agent/test_agent_memory.py), and this keeps it within half of
+the init container's 1 GiB. 90,000 tensors take some 11 MB, and published models are cut into files of far fewer."""
+
+CONFIG_LIMIT: Final = 10_000_000
+"""Longest config.json that is read, in bytes. A choice: real ones have some kilobytes."""
 
 
 def safe_name(name: str) -> bool:
@@ -75,8 +80,13 @@ def _broken_safetensors(path: Path, start: bytes) -> str | None:
     if len(start) < 8:
         return f"it has {size} bytes"
     (length,) = struct.unpack("<Q", start)
-    if length > min(_HEADER_LIMIT, size - 8):
+    if length > size - 8:
         return f"its header claims {length} bytes of {size}"
+    if length > HEADER_LIMIT:
+        return (
+            f"its header has {length:,} bytes, allowed are {HEADER_LIMIT:,}: over 150,000 tensors in one file; "
+            "cut the weights into several files"
+        )
     with path.open("rb") as opened:
         opened.seek(8)
         header = opened.read(length)
@@ -88,7 +98,7 @@ def _broken_safetensors(path: Path, start: bytes) -> str | None:
             if first != end or last < first:
                 return f"its tensors leave a gap or overlap at byte {end}"
             end = last
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         return f"its header cannot be read: {error!r}"
     if end != size - 8 - length:
         return f"its tensors take {end} bytes and it has {size - 8 - length}"
@@ -97,9 +107,12 @@ def _broken_safetensors(path: Path, start: bytes) -> str | None:
 
 def refused_config(path: Path) -> str | None:
     """Why a model's config.json is refused, or None: an engine must know the architecture by itself."""
+    size = path.stat().st_size
+    if size > CONFIG_LIMIT:
+        return f"has {size:,} bytes, allowed are {CONFIG_LIMIT:,}: it is no description of a model"
     try:
         config = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return f"is not JSON ({error})"
     if not isinstance(config, dict) or not config.get("architectures"):
         return "names no architectures: an engine cannot tell what model this is"

@@ -13,15 +13,19 @@ from typing import Final, Literal
 
 Link = Literal["nvlink", "pcie"]
 
+UNVERIFIED: Final = "unverified"
+"""How the source of a number begins that nobody is known to have measured on this GPU."""
+
 
 @dataclass(frozen=True)
 class Gpu:
     """One GPU.
 
-    `memory_mib` as the cloud writes it, `usable_mib` what CUDA counts as the device's total, from which vLLM
-    takes its share. Bandwidth in bytes a second; TFLOP/s (TOP/s for int8) of dense matrices, fp8 0 where
-    there are no such units. `link_bytes` is what one GPU sends to its neighbours in one direction, in bytes a
-    second."""
+    `memory_mib` as the cloud writes it, `usable_mib` what CUDA counts as the device's total, from which
+    vLLM takes its share, by `usable_source`; it is `unverified` where nobody who measured it is named.
+    Bandwidth in bytes a second; TFLOP/s (TOP/s for int8) of dense matrices, fp8 0 where there are no such
+    units. `link_bytes` is what one GPU sends to its neighbours in one direction, in bytes a second.
+    `source` is that of the peak numbers."""
 
     model: str
     memory_mib: int
@@ -34,11 +38,17 @@ class Gpu:
     link_bytes: float
     capability: int
     source: str
+    usable_source: str
 
     @property
     def name(self) -> str:
         """`A100 40 GB`: its model, and memory where there are several of that model."""
         return f"{self.model} {round(self.memory_mib / 1024)} GiB"
+
+    @property
+    def usable_verified(self) -> bool:
+        """Whether somebody who measured `usable_mib` is named."""
+        return not self.usable_source.startswith(UNVERIFIED)
 
     def flops(self, activation_bits: int) -> float:
         """Operations a second for matrices whose activations have so many bits. Where the GPU has no units
@@ -52,7 +62,7 @@ _ALL: Final = (
     Gpu(
         "A100",
         40_960,
-        40_536,
+        40_441,
         1.555e12,
         312,
         0,
@@ -60,7 +70,8 @@ _ALL: Final = (
         "nvlink",
         300e9,
         80,
-        "NVIDIA A100 Tensor Core GPU datasheet (SXM4 40 GB); usable: CUDA deviceQuery prints 40,536 MBytes",
+        "NVIDIA A100 Tensor Core GPU datasheet (SXM4 40 GB)",
+        "Paderborn Center for Parallel Computing, documentation of its A100 40 GB nodes: deviceQuery, 40,441 MBytes",
     ),
     Gpu(
         "A100",
@@ -73,7 +84,8 @@ _ALL: Final = (
         "nvlink",
         300e9,
         80,
-        "NVIDIA A100 Tensor Core GPU datasheet (SXM4 80 GB); usable: CUDA deviceQuery, 81,251 MBytes",
+        "NVIDIA A100 Tensor Core GPU datasheet (SXM4 80 GB)",
+        f"{UNVERIFIED}: 85,198,045,184 bytes in schedulers' tables of GPUs",
     ),
     Gpu(
         "H100",
@@ -86,8 +98,8 @@ _ALL: Final = (
         "nvlink",
         450e9,
         90,
-        "NVIDIA H100 Tensor Core GPU datasheet (SXM5); usable: 79.11 GiB, as PyTorch's out-of-memory "
-        "messages print it",
+        "NVIDIA H100 Tensor Core GPU datasheet (SXM5)",
+        "PyTorch's out-of-memory message in vllm-project/vllm issue 27508: 79.11 GiB",
     ),
     Gpu(
         "H200",
@@ -100,8 +112,8 @@ _ALL: Final = (
         "nvlink",
         450e9,
         90,
-        "NVIDIA H200 Tensor Core GPU datasheet (SXM); usable: 139.72 GiB, as PyTorch's out-of-memory "
-        "messages print it",
+        "NVIDIA H200 Tensor Core GPU datasheet (SXM)",
+        f"{UNVERIFIED}: 139.72 to 139.81 GiB in out-of-memory messages that do not name the GPU",
     ),
     Gpu(
         "L4",
@@ -114,14 +126,13 @@ _ALL: Final = (
         "pcie",
         32e9,
         89,
-        "NVIDIA L4 Tensor Core GPU datasheet (halved where it says with sparsity); usable: 22.03 GiB, as "
-        "PyTorch's "
-        "out-of-memory messages print it",
+        "NVIDIA L4 Tensor Core GPU datasheet (halved where it says with sparsity)",
+        f"{UNVERIFIED}: 22.03 to 22.09 GiB in out-of-memory messages that do not name the GPU's form",
     ),
     Gpu(
         "L40S",
         45_776,
-        45_455,
+        45_486,
         864e9,
         362.05,
         733,
@@ -129,7 +140,8 @@ _ALL: Final = (
         "pcie",
         32e9,
         89,
-        "NVIDIA L40S datasheet; usable: 44.39 GiB, as PyTorch's out-of-memory messages print it",
+        "NVIDIA L40S datasheet",
+        "PyTorch's out-of-memory message in stepfun-ai/Step-Video-T2V issue 8: 44.42 GiB",
     ),
 )
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 from pydantic import ValidationError
 
-from bastide.evaluation.table import QualityError, QualityTable, Served, dump, read
+from bastide.evaluation.table import QualityError, QualityTable, Served, WrongUseError, dump, read
 
 if TYPE_CHECKING:
     from bastide.evaluation.endpoint import Endpoint
@@ -73,7 +73,8 @@ def _add_models(make: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Runs `bastide eval`; returns the exit status: 1 where the numbers forbid serving."""
+    """Runs `bastide eval`; returns the exit status: 1 where the numbers forbid serving or cannot be had, 2 where it is
+    wrongly used."""
     try:
         if arguments.action == "tasks":
             _tasks()
@@ -83,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _quantization(arguments)
     except QualityError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, WrongUseError) else 1
 
 
 def _tasks() -> None:
@@ -105,13 +106,15 @@ def _quantization(arguments: argparse.Namespace) -> int:
         arguments.baseline_kv_cache,
     )
     if candidate_served == baseline_served:
-        raise QualityError(
+        raise WrongUseError(
             "baseline and candidate are the same: nothing is compared; say --weights or --kv-cache"
         )
+    if arguments.out is not None and not arguments.out.parent.is_dir():
+        raise WrongUseError(f"{arguments.out.parent} is no folder: make it, or give another --out")
     baseline = _endpoint("baseline", arguments, baseline_served.model, max(plan.contexts))
     candidate = _endpoint("candidate", arguments, candidate_served.model, max(plan.contexts))
     if (baseline.url, baseline.model) == (candidate.url, candidate.model):
-        raise QualityError(
+        raise WrongUseError(
             f"--baseline and --candidate both lead to {baseline.model!r} at {baseline.url}: a model compared "
             "with itself loses nothing; give the address where the other one is served"
         )
@@ -120,8 +123,6 @@ def _quantization(arguments: argparse.Namespace) -> int:
         raise QualityError(
             f"the candidate at {candidate.url} does not tell its version: give --engine-version"
         )
-    if arguments.out is not None and not arguments.out.parent.is_dir():
-        raise QualityError(f"{arguments.out.parent} is no folder: make it, or give another --out")
 
     def progress(line: str) -> None:
         print(f"  {line}", file=sys.stderr, flush=True)
@@ -157,13 +158,13 @@ def _plan(arguments: argparse.Namespace) -> Plan:
     names = [each.strip() for each in arguments.tasks.split(",")] if arguments.tasks else list(TASKS)
     unknown = [name for name in names if name not in TASKS]
     if unknown:
-        raise QualityError(f"--tasks: there is no task {unknown[0]!r}; allowed: {', '.join(TASKS)}")
+        raise WrongUseError(f"--tasks: there is no task {unknown[0]!r}; allowed: {', '.join(TASKS)}")
     try:
         contexts = [int(each) for each in arguments.contexts.split(",")]
     except ValueError:
         contexts = []
     if not contexts or min(contexts) < 1:
-        raise QualityError(
+        raise WrongUseError(
             f"--contexts {arguments.contexts!r} is no list of lengths; allowed: such as 1024,4096"
         )
     for option, value, least in (
@@ -172,7 +173,7 @@ def _plan(arguments: argparse.Namespace) -> Plan:
         ("--answer-tokens", arguments.answer_tokens, 0),
     ):
         if value < least:
-            raise QualityError(f"{option} {value} is too small; allowed: {least} or more")
+            raise WrongUseError(f"{option} {value} is too small; allowed: {least} or more")
     return Plan(
         tasks=tuple(TASKS[name] for name in dict.fromkeys(names)),
         contexts=tuple(sorted(set(contexts))),
@@ -188,7 +189,7 @@ def _served(model: str, version: str, weights: str, kv_cache: str) -> Served:
     try:
         return Served(model=model, version=version, weights=weights, kv_cache=kv_cache)
     except ValidationError:
-        raise QualityError(
+        raise WrongUseError(
             f"{model!r} in version {version!r} is no published model; allowed: a name, and a version such as 1.0.0"
         ) from None
 

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from bastide.cli.model_mirror import Store, add_mirror, run_mirror, told
-from bastide.cli.model_signing import add_key_options, add_sign, key_of, print_key, signer_of
+from bastide.cli.model_signing import add_key_options, add_sign, local_signer, print_key, signer_of
 from bastide.models.errors import ModelError
 from bastide.models.licence import canonical, check_source
 from bastide.models.make_tiny import make_tiny, tiny_shapes
@@ -100,7 +100,7 @@ def _publish(arguments: argparse.Namespace) -> None:
     licence = canonical(arguments.licence)
     check_source(arguments.source)
     store = _store(arguments)
-    key_of(arguments)  # that nobody said so is told before hours of reading
+    signer = local_signer(arguments, client)  # what is wrong with it is told before hours of reading
     manifest = scan(arguments.folder, arguments.name, arguments.version, licence, arguments.source)
     done = publish(
         store_client(store),
@@ -108,7 +108,7 @@ def _publish(arguments: argparse.Namespace) -> None:
         arguments.folder,
         manifest,
         lambda line: print(f"  {line}"),
-        signer_of(arguments, client),
+        signer or signer_of(arguments, client),
     )
     print(told(done, manifest))
     _print_digest(manifest)
@@ -117,7 +117,13 @@ def _publish(arguments: argparse.Namespace) -> None:
 def _mirror(arguments: argparse.Namespace) -> None:
     _check("--name", ModelName, arguments.name)
     _check("--version", Version, arguments.version)
-    manifest = run_mirror(arguments, _store, store_client, lambda: signer_of(arguments, client))
+    manifest = run_mirror(
+        arguments,
+        _store,
+        store_client,
+        lambda: signer_of(arguments, client),
+        lambda: local_signer(arguments, client),
+    )
     if manifest is not None:
         _print_digest(manifest)
 
@@ -128,10 +134,10 @@ def _sign(arguments: argparse.Namespace) -> None:
     from bastide.models.signatures import put_signature
     from bastide.models.signing import public_pem
 
-    signer = signer_of(arguments, client)
+    bucket, prefix = _published(arguments.target)
+    signer = local_signer(arguments, client) or signer_of(arguments, client)
     if signer is None:
         raise ModelError(f"stack {arguments.stack!r} has no key: it allows unsigned models; give --key")
-    bucket, prefix = _published(arguments.target)
     s3 = store_client(Store(bucket, arguments.region, None))
     manifest = verify(s3, bucket, prefix, lambda line: print(f"  {line}"))
     with clear(bucket):
@@ -164,13 +170,29 @@ def _verify(target: str, region: str | None, public_key: Path | None) -> None:
         print(f"{target} can be published: {len(manifest.files)} files, {manifest.total:,} bytes")
     else:
         bucket, prefix = _published(target)
+        pem = None if public_key is None else _trusted(public_key)
         s3 = s3_client(region)
         manifest = verify(s3, bucket, prefix, lambda line: print(f"  {line}"))
-        if public_key is not None:
-            verify_signature(s3, bucket, manifest, public_key.read_text())
+        if pem is not None:
+            verify_signature(s3, bucket, manifest, pem)
             print(f"  its signature is by the key of {public_key}")
         print(f"{target} is whole: {len(manifest.files)} files, {manifest.total:,} bytes")
     _print_digest(manifest)
+
+
+def _trusted(path: Path) -> str:
+    """The PEM of a file, which is a public key that can sign models; hours of reading come after it."""
+    from artifact_agent.errors import RefusedError
+    from artifact_agent.signature import read_public_key
+
+    try:
+        pem = path.read_text(encoding="utf-8")
+        read_public_key(pem)
+    except (UnicodeDecodeError, RefusedError):
+        raise ModelError(
+            f"--public-key {path} is no public key on P-256 in PEM: give what `bastide model key` prints"
+        ) from None
+    return pem
 
 
 def _print_digest(manifest: Manifest) -> None:

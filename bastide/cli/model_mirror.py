@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from bastide.cli.model_signing import add_key_options, key_of
+from bastide.cli.model_signing import add_key_options
 from bastide.models.errors import ModelError
 from bastide.models.hub import ENDPOINT, TOKEN_VARIABLE, hub_model
 from bastide.models.manifest import Manifest, ModelFile, scan
@@ -85,9 +85,11 @@ def run_mirror(
     store: Callable[[argparse.Namespace], Store],
     client: Callable[[Store], Any],
     signer: Callable[[], Signer | None],
+    local_signer: Callable[[], Signer | None],
 ) -> Manifest | None:
     """Mirrors; the manifest of the version, or None after a dry run. `store` finds bucket, region and owner, and
-    `signer` what signs. Raises ModelError and OSError."""
+    `signer` what signs; `local_signer` the same where AWS need not be asked, None elsewhere. Raises ModelError and
+    OSError."""
     if not 1 <= arguments.parallel <= 64:
         raise ModelError(f"--parallel {arguments.parallel} is refused: give 1 to 64 files at once")
     if not LEAST_PART // _MIB <= arguments.part_mib <= MOST_PART_MIB:
@@ -102,8 +104,10 @@ def run_mirror(
         raise ModelError(
             f"--endpoint is for hub:ORG/NAME@REVISION, and {kind}: does not ask a hub: leave it out"
         )
+    # Before the hub or AWS is asked for anything.
+    there, local = (None, None) if arguments.dry_run else (store(arguments), local_signer())
     if kind == "dir":
-        return _folder(arguments, Path(rest), store, client, signer)
+        return _folder(arguments, Path(rest), there, client, lambda: local or signer())
     fetcher = Fetcher(os.environ.get(TOKEN_VARIABLE, "") if kind == "hub" else "")
     model = (
         hub_model(rest, arguments.endpoint or ENDPOINT, fetcher)
@@ -116,11 +120,9 @@ def run_mirror(
             f"{model.origin} names no licence: find out under which one it may be used, and give it by --licence"
         )
     print(f"source: {model.origin}\nlicence: {licence}")
-    if arguments.dry_run:
+    if there is None:
         _say(model, tuple(arguments.leave_out))
         return None
-    there = store(arguments)
-    key_of(arguments)
     done = mirror(
         client(there),
         there.bucket,
@@ -133,7 +135,7 @@ def run_mirror(
         report=lambda line: print(f"  {line}", flush=True),
         part=arguments.part_mib * _MIB,
         parallel=arguments.parallel,
-        signer=signer(),
+        signer=local or signer(),
     )
     if done.published.already:
         print(told(done.published, done.manifest))
@@ -160,7 +162,7 @@ def _would(files: Iterable[RemoteFile | ModelFile]) -> None:
 def _folder(
     arguments: argparse.Namespace,
     folder: Path,
-    store: Callable[[argparse.Namespace], Store],
+    there: Store | None,
     client: Callable[[Store], Any],
     signer: Callable[[], Signer | None],
 ) -> Manifest | None:
@@ -170,11 +172,9 @@ def _folder(
     if arguments.leave_out:
         raise ModelError("--leave-out is for hubs and lists: take the files out of the folder")
     manifest = scan(folder, arguments.name, arguments.version, arguments.licence, arguments.source)
-    if arguments.dry_run:
+    if there is None:
         _would(manifest.files)
         return None
-    there = store(arguments)
-    key_of(arguments)
     done = publish(
         client(there), there.bucket, folder, manifest, lambda line: print(f"  {line}", flush=True), signer()
     )

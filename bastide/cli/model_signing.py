@@ -93,6 +93,15 @@ def key_of(arguments: argparse.Namespace) -> str | None:
     return None
 
 
+def local_signer(arguments: argparse.Namespace, make_client: MakeClient) -> Signer | None:
+    """The signer of a key in a file, before AWS is asked for anything; None where the key is in KMS, or nothing is to
+    sign. Raises ModelError as `signer_of`, and where nobody said what signs."""
+    from bastide.models.signing import KMS
+
+    key = key_of(arguments)
+    return None if key is None or key.startswith(KMS) else signer_of(arguments, make_client)
+
+
 def signer_of(arguments: argparse.Namespace, make_client: MakeClient) -> Signer | None:
     """What signs, ready to sign; None where nothing is to. Raises ModelError, also where the stack's engines would
     refuse the signature."""

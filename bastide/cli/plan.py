@@ -4,6 +4,7 @@
   bastide plan --model llama-3.3-70b-instruct --instance p5.48xlarge --tp 8
   bastide plan --config config.json --instance g6e.12xlarge --tp 4 --max-model-len 32768
   bastide plan --list                        models and machines that are known by name
+  bastide plan routes --stack NAME           the gateway's route table: who may use what, in which order, at what price
 
 Exit status 0: it works; 1: refused, with reasons and what would work; 2: wrongly used."""
 
@@ -20,13 +21,15 @@ from bastide.catalogues.instances_machines import CATALOGUE
 from bastide.catalogues.models_architecture import Architecture
 from bastide.catalogues.models_config import architecture
 from bastide.catalogues.models_quantization import ConfigError
+from bastide.cli import plan_routes
 from bastide.plans import engine_defaults
 from bastide.plans.capacity.alternatives import AWQ, FP8
 from bastide.plans.capacity.deployment import UTILIZATION, Deployment, Draft, Load
+from bastide.plans.capacity.documents import document
 from bastide.plans.capacity.kv_cache import GPU_BLOCK, KV_DTYPES
 from bastide.plans.capacity.of_engine import deployment
 from bastide.plans.capacity.plan import Plan, plan
-from bastide.plans.capacity.report import document, text
+from bastide.plans.capacity.report import text
 from bastide.plans.capacity.weights import active_parameters, parameters
 from bastide.settings import SettingsError, load_stack_file, stack_file
 from bastide.settings.errors import choices
@@ -38,9 +41,9 @@ WEIGHTS = {"fp8": FP8, "awq": AWQ}
 
 USAGE = """bastide plan --stack NAME [--engine ENGINE] [--json]
        bastide plan (--model MODEL | --config FILE) --instance TYPE [--tp N] [OPTION ...] [--json]
-       bastide plan --list [--json]"""
+       bastide plan (--list [--json] | routes --stack NAME [--json | --litellm])"""
 
-WITH_STACK = ("stack", "engine", "json", "list")
+WITH_STACK = ("what", "stack", "engine", "json", "litellm", "list")
 """Arguments that mean something beside --stack; the others stand in the stack file."""
 
 
@@ -52,6 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `bastide plan`."""
     parser.usage = USAGE
     add = parser.add_argument
+    add("what", nargs="?", choices=["routes"], help="the gateway's route table instead of engines")
+    add("--litellm", action="store_true", help="with routes: LiteLLM's config.yaml")
     add("--stack", help="plan the engines of stacks/Pulumi.STACK.yaml")
     add("--engine", help="with --stack: only this engine")
     add("--model", help="a model of the catalogue (--list)")
@@ -83,6 +88,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs `bastide plan`; returns the exit status."""
+    try:
+        if arguments.what == "routes":
+            _only_stack(arguments, ("what", "stack", "json", "litellm"))
+            return plan_routes.run(arguments)
+        if arguments.litellm:
+            raise UsageError("--litellm goes with `bastide plan routes`")
+    except UsageError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     if arguments.list:
         print(json.dumps(_known(), indent=2) if arguments.json else _known_text())
         return 0
@@ -111,15 +125,21 @@ def _printed(plans: dict[str, Plan], *, as_json: bool, one: bool) -> str:
     )
 
 
-def _stack(arguments: argparse.Namespace) -> dict[str, Deployment]:
+def _only_stack(arguments: argparse.Namespace, allowed: tuple[str, ...]) -> None:
+    """Raises UsageError for arguments that mean nothing beside a stack."""
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     for name, given in vars(arguments).items():
-        if name not in WITH_STACK and given != parser.get_default(name):
+        if name not in allowed and given != parser.get_default(name):
+            others = "--json, --litellm" if "engine" not in allowed else "--engine, --json"
             raise UsageError(
-                f"--{name.replace('_', '-')} does not go with --stack, whose file says it; allowed: --engine, "
-                "--json; change the stack file, or plan the model alone: --model MODEL --instance TYPE"
+                f"--{name.replace('_', '-')} does not go with --stack, whose file says it; allowed: {others}; change "
+                "the stack file, or plan the model alone: --model MODEL --instance TYPE"
             )
+
+
+def _stack(arguments: argparse.Namespace) -> dict[str, Deployment]:
+    _only_stack(arguments, WITH_STACK)
     settings = load_stack_file(stack_file(arguments.stack))
     names = [each.name for each in settings.engines]
     if arguments.engine is not None and arguments.engine not in names:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from bastide.evaluation.table import QualityError
+from bastide.evaluation.table import QualityError, WrongUseError
 
 TIMEOUT_SECONDS: Final = 600
 """Longest wait for one answer: a long context on a slow machine."""
@@ -30,13 +30,13 @@ Api = Literal["chat", "completions"]
 
 
 def checked_url(option: str, url: str) -> str:
-    """The base address, without a slash at its end. Raises `QualityError` for what is no address or holds a secret,
+    """The base address, without a slash at its end. Raises `WrongUseError` for what is no address or holds a secret,
     because it becomes part of the table."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise QualityError(f"{option} {url!r} is no address; allowed: http(s)://HOST[:PORT], without /v1")
+        raise WrongUseError(f"{option} {url!r} is no address; allowed: http(s)://HOST[:PORT], without /v1")
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise QualityError(
+        raise WrongUseError(
             f"{option} has a user, a query or a fragment; allowed: http(s)://HOST[:PORT]; keys come by the environment"
         )
     return url.rstrip("/").removesuffix("/v1")

@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from bastide.evaluation.endpoint import Greedy, Scored
 from bastide.evaluation.languages import LANGUAGES
-from bastide.evaluation.table import Divergence, QualityError, Row
+from bastide.evaluation.table import Divergence, QualityError, Row, WrongUseError
 from bastide.evaluation.tasks import MARGIN, RESERVE, TASKS, Density, Task, filled, sample
 
 DIVERGENCE_TOKENS: Final = 64
@@ -116,7 +116,7 @@ def divergences(
         for context in plan.contexts:
             size = int((context - DIVERGENCE_TOKENS - RESERVE) * MARGIN * cut["en"])
             if size < 1:
-                raise QualityError(
+                raise WrongUseError(
                     f"{context} tokens have no room for a divergence; allowed: more than {DIVERGENCE_TOKENS + RESERVE}"
                 )
             prompts = [

@@ -46,6 +46,10 @@ class QualityError(Exception):
     """A table that cannot be read or made; the text says what is wrong, what is allowed and what to do."""
 
 
+class WrongUseError(QualityError):
+    """Arguments that mean nothing."""
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(
         frozen=True,

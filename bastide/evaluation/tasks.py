@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bastide.evaluation.languages import ENGLISH_FILLER, LANGUAGES
-from bastide.evaluation.table import QualityError
+from bastide.evaluation.table import WrongUseError
 
 RESERVE: Final = 96
 """Tokens left free beside prompt and answer, for the chat template and for the error of the estimate."""
@@ -51,7 +51,7 @@ class Task:
     make: Callable[[random.Random, Callable[[str], int], float], tuple[str, Callable[[str], bool]]]
 
     def question(self, seed: int, context: int, index: int, density: Density) -> Question:
-        """The question of that number; the same for the same arguments. Raises `QualityError` where the context has no
+        """The question of that number; the same for the same arguments. Raises `WrongUseError` where the context has no
         room for it."""
         # Reproducible questions, no secret.
         source = random.Random(f"{seed} {self.name} {context} {index}")  # noqa: S311
@@ -64,7 +64,7 @@ class Task:
             prompt, right = self.make(source, room, (index % DEPTHS) / (DEPTHS - 1))
         except _NoRoomError as error:
             wanted = int(error.size / (MARGIN * density[error.language])) + self.answer_tokens + RESERVE + 1
-            raise QualityError(
+            raise WrongUseError(
                 f"{context} tokens have no room for a question of '{self.name}'; allowed: about {wanted} or more; "
                 "leave the task or the length out"
             ) from None

@@ -30,16 +30,16 @@ def _table(value: Any) -> QualityTable:
         raise ValueError(str(error)) from None
 
 
-def _tables(value: Any) -> tuple[QualityTable, ...]:
+def _listed(value: Any) -> tuple[Any, ...]:
     if isinstance(value, str | Mapping) or not isinstance(value, Sequence):
         raise ValueError(f"is not a list; {_HOW}; put it into a list")
-    return tuple(_table(each) for each in value)
+    return tuple(value)
 
 
 # Not a tuple by its type: what is mistaken in a table makes all of them unusable to the checks.
 QualityTables = Annotated[
-    Sequence[QualityTable],
-    BeforeValidator(_tables),
+    Sequence[Annotated[QualityTable, BeforeValidator(_table)]],
+    BeforeValidator(_listed),
     WithJsonSchema({"type": "array", "items": {"type": ["string", "object"]}}),
 ]
 """Tables of `bastide eval quantization`."""

@@ -18,6 +18,11 @@ def _public_key(value: str) -> str:
             "is a private key; allowed: the public half, which `openssl pkey -pubout` prints; a stack file is no "
             "place for a secret: replace this key, it is known now"
         )
+    if value.count("-----BEGIN ") > 1:
+        raise ValueError(
+            f"holds {value.count('-----BEGIN ')} keys; allowed: one in each entry, of which only the first "
+            "would be read; give each an entry of its own"
+        )
     try:
         read_public_key(value)
     except RefusedError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from moto.ec2.models.instance_types import INSTANCE_TYPES
@@ -153,7 +154,23 @@ def test_every_gpu_instance_type_has_its_network_and_gpu() -> None:
         gpu = CATALOGUE[kind.name].gpu
         assert gpu.usable_mib < gpu.memory_mib
         assert f"{gpu.capability // 10}.{gpu.capability % 10}" == kind.compute_capability
-    assert {each.source != "" for each in gpus.CATALOGUE.values()} == {True}
+
+
+def test_the_page_names_who_measured_each_gpus_memory_or_says_that_nobody_did() -> None:
+    page = (Path(__file__).parents[2] / "docs/capacity.md").read_text()
+    for each in gpus.CATALOGUE.values():
+        assert "datasheet" in each.source
+        assert each.usable_source
+        assert f"| {each.name} | {each.usable_mib:,} | {each.usable_source} |\n" in page
+        # What is called measured holds the number that the source prints, in MiB or GiB.
+        if each.usable_verified:
+            said = {f"{each.usable_mib:,} MBytes", f"{each.usable_mib / 1024:.2f} GiB"}
+            assert any(number in each.usable_source for number in said), each
+    assert {each.name for each in gpus.CATALOGUE.values() if not each.usable_verified} == {
+        "A100 80 GiB",
+        "H200 141 GiB",
+        "L4 22 GiB",
+    }
 
 
 def test_a_window_bounds_what_a_sequence_holds() -> None:

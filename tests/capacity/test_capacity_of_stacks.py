@@ -11,8 +11,8 @@ import pytest
 
 from bastide.catalogues.models_config import architecture
 from bastide.models.make_tiny import tiny_files
+from bastide.plans.capacity.documents import outputs
 from bastide.plans.capacity.of_engine import deployment, machine
-from bastide.plans.capacity.report import outputs
 from bastide.settings import Layer, Settings, SettingsError, load_layers, load_stack_file, read_stack_file
 from tests.capacity.capacity_shapes import tiny
 

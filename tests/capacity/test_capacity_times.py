@@ -11,10 +11,11 @@ import pytest
 from bastide.catalogues import models
 from bastide.plans.capacity.costs import answers, replica_hourly
 from bastide.plans.capacity.deployment import Draft, Load
-from bastide.plans.capacity.latency import EFFICIENCY, decode, kv_ridge, prefill, ridge
+from bastide.plans.capacity.latency import EFFICIENCY, decode, kv_ridge, prefill, ridge, weights_read
 from bastide.plans.capacity.plan import plan
 from bastide.plans.capacity.queueing import Sizing, _tail_wait, erlang_c, machines, replicas
 from bastide.plans.capacity.speculation import break_even, tokens_a_step
+from bastide.plans.capacity.weights import Cutting, weights
 from tests.capacity.capacity_shapes import deployment
 
 SMALL = "llama-3.1-8b-instruct"
@@ -53,6 +54,33 @@ def test_a_larger_batch_stops_paying_where_arithmetic_takes_as_long_as_the_weigh
     assert decode(asked, knee * 2, 0).seconds > 1.5 * decode(asked, knee / 2, 0).seconds
     assert decode(asked, knee / 2, 0).seconds == pytest.approx(decode(asked, 1, 0).seconds)
     assert kv_ridge(asked, 1000) == pytest.approx((16_060_522_496 - 128_256 * 4096 * 2) / 131_072_000)
+
+
+def test_a_token_passes_every_pipeline_stage_with_its_own_group_alone() -> None:
+    alone = deployment(SMALL, "p4d.24xlarge", 1)
+    piped = replace(alone, gpus=4, pipeline_parallel=4)
+    one, full = decode(piped, 1, 1000), decode(piped, 400, 1000)
+    # One sequence reads all the weights and its own cache, wherever they lie.
+    assert one.memory == pytest.approx(decode(alone, 1, 1000).memory)
+    # Of 400 sequences 100 are in each stage: their cache is read on the way, and not that of the other 300.
+    assert full.memory == pytest.approx(decode(alone, 100, 1000).memory)
+    assert full.compute == pytest.approx(decode(alone, 100, 1000).compute)
+    # No way to group 400 sequences gives a shorter mean: each stage takes its group's weights and cache.
+    for groups in ((400,), (200, 200), (250, 50, 50, 50), (100, 100, 100, 100), (50,) * 8):
+        stage = [decode(alone, each, 1000).memory / 4 for each in groups]
+        waits = [sum(stage) if len(groups) > 4 else max(4 * each, sum(stage)) for each in stage]
+        mean = sum(each * wait for each, wait in zip(groups, waits, strict=True)) / 400
+        assert full.memory <= mean * (1 + 1e-9)
+    assert ridge(piped) == pytest.approx(4 * ridge(alone))
+    assert kv_ridge(piped, 1000) == pytest.approx(4 * kv_ridge(alone, 1000))
+
+
+def test_uneven_stages_still_have_a_floor_below_what_they_read() -> None:
+    # 61 layers in 4 stages: the fullest has 16, and 4 x 16 would be more than there are.
+    asked = deployment("deepseek-v3", "p5en.48xlarge", 8, nodes=4, pipeline_parallel=4)
+    held = weights(asked.model, Cutting(tensor=8)).gpu
+    assert held < 4 * weights(asked.model, asked.cutting).gpu
+    assert weights_read(asked, 1e6) < held
 
 
 def test_expected_tokens_of_a_step_are_what_drawing_them_gives() -> None:

@@ -312,6 +312,8 @@ def test_gpus_are_looked_at_once_a_minute(pod: Pod) -> None:
 
 
 def test_before_the_end_the_proxy_is_closed_first_and_clients_have_their_time(pod: Pod) -> None:
+    assert pod.probe("startup")[0] == WELL
+    pod.engine.asked.clear()
     began = time.monotonic()
     assert pod.probe("prestop") == (0, "drained")
     assert pod.engine.asked == ["/drain"]

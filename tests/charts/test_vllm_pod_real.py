@@ -22,7 +22,7 @@ import yaml
 from bastide.models.make_tiny import make_tiny
 from tests.charts.conftest import ROOT, changed
 from tests.charts.test_engine_probe import HUNG, SCRIPT, STALLED, WELL
-from tests.charts.test_vllm_proxy import Pod, proxied
+from tests.charts.vllm_proxy import Pod, proxied
 from tests.serving.vllm_server import VllmServer
 
 pytestmark = [pytest.mark.proof, pytest.mark.xdist_group("vllm")]

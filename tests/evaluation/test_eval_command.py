@@ -97,31 +97,31 @@ def test_the_same_seed_asks_both_models_the_same_questions() -> None:
 
 
 @pytest.mark.parametrize(
-    ("candidate", "more", "words"),
+    ("candidate", "more", "status", "words"),
     [
-        (Oracle(names=("a", "b")), (), "serves a, b, and none is called 'llama'"),
-        (Oracle(refuses=401), (), "the candidate at http://127.0.0.1:"),
-        (Oracle(refuses=401), (), "set its key in the environment: BASTIDE_EVAL_CANDIDATE_KEY"),
-        (Oracle(busy=999), (), "answered /v1/chat/completions with 503"),
-        (Oracle(shift=1), ("--tasks", "needle"), "other tokens"),
-        (Oracle(version=None), (), "give --engine-version"),
-        (Oracle(), ("--tasks", "poetry"), "no task 'poetry'; allowed: needle"),
-        (Oracle(), ("--contexts", "long"), "no list of lengths"),
-        (Oracle(), ("--contexts", "128"), "have no room for a question"),
-        (Oracle(), ("--samples", "0"), "--samples 0 is too small"),
-        (Oracle(), ("--kv-cache", "none"), "nothing is compared"),
-        (Oracle(), ("--version", "one"), "no published model"),
-        (Oracle(), ("--out", "/no/such/folder/q.yaml"), "no folder"),
-        (Oracle(), ("--baseline", "http://user:secret@host"), "has a user"),
-        (Oracle(), ("--baseline", "host:8000"), "is no address"),
-        (Oracle(), ("--baseline", "http://127.0.0.1:9"), "does not answer"),
+        (Oracle(names=("a", "b")), (), 1, "serves a, b, and none is called 'llama'"),
+        (Oracle(refuses=401), (), 1, "the candidate at http://127.0.0.1:"),
+        (Oracle(refuses=401), (), 1, "set its key in the environment: BASTIDE_EVAL_CANDIDATE_KEY"),
+        (Oracle(busy=999), (), 1, "answered /v1/chat/completions with 503"),
+        (Oracle(shift=1), ("--tasks", "needle"), 1, "other tokens"),
+        (Oracle(version=None), (), 1, "give --engine-version"),
+        (Oracle(), ("--tasks", "poetry"), 2, "no task 'poetry'; allowed: needle"),
+        (Oracle(), ("--contexts", "long"), 2, "no list of lengths"),
+        (Oracle(), ("--contexts", "128"), 2, "have no room for a question"),
+        (Oracle(), ("--samples", "0"), 2, "--samples 0 is too small"),
+        (Oracle(), ("--kv-cache", "none"), 2, "nothing is compared"),
+        (Oracle(), ("--version", "one"), 2, "no published model"),
+        (Oracle(), ("--out", "/no/such/folder/q.yaml"), 2, "no folder"),
+        (Oracle(), ("--baseline", "http://user:secret@host"), 2, "has a user"),
+        (Oracle(), ("--baseline", "host:8000"), 2, "is no address"),
+        (Oracle(), ("--baseline", "http://127.0.0.1:9"), 1, "does not answer"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )
-def test_what_cannot_be_measured_is_refused_with_a_reason(
-    candidate: Oracle, more: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str]
+def test_what_cannot_be_measured_is_refused_with_a_reason_and_wrong_use_by_its_own_status(
+    candidate: Oracle, more: tuple[str, ...], status: int, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert compared(Oracle(), candidate, *more) == 1
+    assert compared(Oracle(), candidate, *more) == status
     said = capsys.readouterr().err
     assert words in said
     assert "Traceback" not in said
@@ -130,7 +130,7 @@ def test_what_cannot_be_measured_is_refused_with_a_reason(
 
 def test_a_model_is_not_compared_with_itself(capsys: pytest.CaptureFixture[str]) -> None:
     with serving(Oracle()) as one:
-        assert main(["eval", "quantization", "--baseline", one, "--candidate", f"{one}/v1", *SMALL]) == 1
+        assert main(["eval", "quantization", "--baseline", one, "--candidate", f"{one}/v1", *SMALL]) == 2
     assert "a model compared with itself loses nothing" in capsys.readouterr().err
 
 

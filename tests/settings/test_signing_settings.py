@@ -67,6 +67,11 @@ def test_unsigned_models_are_refused_where_users_are_served(stack: str) -> None:
     [
         ({"kind": "keys"}, "trustedKeys", ""),
         ({"kind": "keys", "trustedKeys": []}, "trustedKeys", ""),
+        (
+            {"trustedKeys": [PEM, PEM + pem_on(ec.SECP256R1())]},
+            "trustedKeys[1]",
+            "holds 2 keys; allowed: one in each entry",
+        ),
         ({"trustedKeys": ["no key"]}, "trustedKeys[0]", "is not a public key that signs models"),
         ({"trustedKeys": [pem_on(ec.SECP384R1())]}, "trustedKeys[0]", "not an elliptic-curve key on P-256"),
         ({"trustedKeys": ["-----BEGIN PRIVATE KEY-----"]}, "trustedKeys[0]", "is a private key"),

@@ -2,7 +2,8 @@
 
 Each setting is moved over a few values: the machine type and number of machines, how the model is cut, the
 weights' quantization, the KV cache's type, the length. Of what works, each kind of change is kept with its
-cheapest machine; fewer kinds of change come first where the price is the same. What changes answers
+cheapest machine; fewer kinds of change come first where the price is the same. With a load, only what keeps its
+promise (`queueing`) works, and the price is that of the machines of all replicas. What changes answers
 (quantization, the cache's type) is said, because it needs a table of its quality."""
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from typing import Final
 from bastide.catalogues.instances_machines import CATALOGUE, Machine
 from bastide.catalogues.models_architecture import Quantization
 from bastide.plans.capacity.deployment import Deployment
-from bastide.plans.capacity.memory import Memory, memory
+from bastide.plans.capacity.memory import Memory, memory, slots
 from bastide.plans.capacity.online import ONLINE
+from bastide.plans.capacity.queueing import Sizing, machines, replicas
 from bastide.plans.capacity.refusals import memory_refusals, shape_refusals
 
 FP8: Final = ONLINE["fp8"]
@@ -34,14 +36,15 @@ MOST_KINDS: Final = 3
 
 @dataclass(frozen=True)
 class Alternative:
-    """Settings that work. `changes` says what differs, `hourly` is USD of the machines, None where no price
-    is known."""
+    """Settings that work. `changes` says what differs, `hourly` is USD of the machines, of all replicas where there is
+    a load to size for; None where no price is known."""
 
     deployment: Deployment
     memory: Memory
     changes: tuple[str, ...]
     kinds: frozenset[str]
     hourly: float | None
+    sizing: Sizing | None = None
 
 
 def works(asked: Deployment) -> Memory | None:
@@ -50,6 +53,18 @@ def works(asked: Deployment) -> Memory | None:
         return None
     found = memory(asked)
     return None if any(memory_refusals(asked, found)) else found
+
+
+def keeps(asked: Deployment, space: Memory) -> Sizing | str | None:
+    """Replicas for the deployment's load, or why no number of them keeps its promise; None without a load, and for a
+    model without a cache, which is not sized."""
+    load = asked.load
+    if load is None or space.cache is None:
+        return None
+    needed = load.prompt_tokens + load.answer_tokens
+    if needed > asked.max_model_len:
+        return f"its requests of {needed:,} tokens are longer than {asked.max_model_len:,}"
+    return replicas(asked, load, slots(asked, space))
 
 
 def alternatives(asked: Deployment, *, only: frozenset[str] | None = None) -> list[Alternative]:
@@ -62,8 +77,12 @@ def alternatives(asked: Deployment, *, only: frozenset[str] | None = None) -> li
         fits = works(each)
         if fits is None:
             continue
+        sizing = keeps(each, fits)
+        if isinstance(sizing, str):
+            continue
         hourly = each.machine.hourly
-        one = Alternative(each, fits, changes, kinds, None if hourly is None else hourly * each.nodes)
+        count = each.nodes if sizing is None else machines(each, sizing.replicas)
+        one = Alternative(each, fits, changes, kinds, None if hourly is None else hourly * count, sizing)
         if kinds not in best or _order(one) < _order(best[kinds]):
             best[kinds] = one
     return sorted(_undominated(list(best.values())), key=_order)[:SHOWN]

@@ -51,8 +51,9 @@ def answers(asked: Deployment, fitting: dict[int, int]) -> list[Cost]:
 
 
 def prompt_usd(asked: Deployment, tokens: int) -> float | None:
-    """USD for a million prompt tokens, in prompts of so many."""
+    """USD for a million prompt tokens, in prompts of so many: one in each pipeline stage of each copy at a time."""
     hourly = replica_hourly(asked)
     if hourly is None:
         return None
-    return hourly / 3600 * prefill(asked, tokens).seconds / EFFICIENCY / tokens * 1e6 / asked.data_parallel
+    at_once = asked.data_parallel * asked.pipeline_parallel
+    return hourly / 3600 * prefill(asked, tokens).seconds / EFFICIENCY / tokens * 1e6 / at_once

@@ -6,13 +6,18 @@ Inference", arXiv:2211.05102, sections 2 and 3). It takes at least the longer of
 all-reduces: two a layer, each moving 2(n-1)/n of B x hidden values over the slowest link (ring algorithm). A
 prompt's floor is its arithmetic, attention included.
 
+Pipeline stages: sequences go in as many groups as there are stages, one group in each stage at a time (Huang et
+al., "GPipe", arXiv:1811.06965, section 2.3, without its idle ends). A token passes every stage once, with its
+group alone: all weights are read once on its way, and the KV cache of its group. That is a floor however an engine
+makes its groups: fewer and larger ones take longer in each stage, and more than there are stages wait.
+
 Blind spots: kernels start late, caches help small models, all-reduces have a latency of their own (5 to 20 us
 each, counted here as 10), communication may overlap, and experts are assumed to be chosen evenly. Real times
 are longer; `EFFICIENCY` is the part of a floor's speed that the sizing of replicas expects."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from bastide.catalogues.models_architecture import DTYPE_BYTES, Architecture
@@ -76,13 +81,18 @@ def attended(model: Architecture, context: float) -> float:
     return sum(context if window is None else min(context, window) for window in model.windows)
 
 
+def group(asked: Deployment, batch: float) -> float:
+    """Sequences that are in one pipeline stage at a time, of `batch` in all."""
+    return max(batch / asked.pipeline_parallel, min(batch, 1.0))
+
+
 def weights_read(asked: Deployment, batch: float) -> float:
-    """Bytes of weights that a step reads on each GPU: all, but of a mixture only the experts that some token
-    chose, and of the word embeddings only rows."""
+    """Bytes of weights that a step of `batch` tokens reads on one GPU of every stage together: all, but of a mixture
+    only the experts that some token chose, and of the word embeddings only rows."""
     model = asked.model
-    found = weights(model, asked.cutting, asked.weights)
+    found = weights(model, replace(asked.cutting, pipeline=1), asked.weights)
     parts = dict(found.parts)
-    if not model.tied and asked.pipeline_parallel == 1:
+    if not model.tied:
         parts["embeddings"] /= 2
     if model.moe and "experts" in parts:
         share = model.moe.experts_per_token / model.moe.experts
@@ -91,33 +101,33 @@ def weights_read(asked: Deployment, batch: float) -> float:
 
 
 def kv_read(asked: Deployment, batch: float, context: float) -> float:
-    """Bytes of KV cache that a step reads on each GPU of a stage, for `batch` sequences of `context`
+    """Bytes of KV cache that a step reads on one GPU of every stage together, for `batch` sequences of `context`
     tokens."""
     each = layer_token_bytes(asked.model, asked.kv_dtype, asked.tensor_parallel, asked.dtype)
-    return batch * attended(asked.model, context) / asked.pipeline_parallel * each
+    return batch * attended(asked.model, context) * each
 
 
 def decode(asked: Deployment, batch: float, context: float, tokens: int = 1) -> Step:
     """One step that makes `tokens` tokens (more than one when guesses are checked) for each of `batch`
-    sequences, at a mean context. Pipeline stages follow one another, so each token waits for all of them.
-    With data parallelism the batch is that of one copy."""
+    sequences, at a mean context. With pipeline stages it is the way of one group through all of them. With data
+    parallelism the batch is that of one copy."""
     model, gpu = asked.model, asked.machine.gpu
-    stages, tensor = asked.pipeline_parallel, asked.tensor_parallel
-    read = weights_read(asked, batch * tokens) + kv_read(asked, batch, context)
-    operations = batch * tokens * (2 * active_parameters(model) + _attention(model, context))
+    together = group(asked, batch)
+    read = weights_read(asked, together * tokens) + kv_read(asked, together, context)
+    operations = together * tokens * (2 * active_parameters(model) + _attention(model, context))
     return Step(
-        memory=stages * read / gpu.bandwidth,
-        compute=operations / (_flops(asked) * tensor),
-        links=links(asked, batch * tokens),
+        memory=read / gpu.bandwidth,
+        compute=operations / (_flops(asked) * asked.tensor_parallel),
+        links=links(asked, together * tokens),
     )
 
 
 def prefill(asked: Deployment, prompt: float) -> Step:
-    """The arithmetic of a prompt that is alone on the replica, and its all-reduces. Half of the attention is
-    masked."""
+    """The arithmetic of a prompt that is alone on the replica, and its all-reduces: one stage after the other. Half
+    of the attention is masked."""
     model = asked.model
     operations = prompt * (2 * active_parameters(model) + _attention(model, prompt / 2))
-    read = asked.pipeline_parallel * weights_read(asked, prompt) / asked.machine.gpu.bandwidth
+    read = weights_read(asked, prompt) / asked.machine.gpu.bandwidth
     return Step(read, operations / (_flops(asked) * asked.tensor_parallel), links(asked, prompt))
 
 
@@ -133,20 +143,21 @@ def _flops(asked: Deployment) -> float:
 
 
 def ridge(asked: Deployment) -> float:
-    """Sequences from which arithmetic takes longer than reading the weights (roofline: Williams, Waterman and
-    Patterson, 2009): more of them then make each step longer instead of using what was idle."""
+    """Sequences, in all stages together, from which arithmetic takes longer than reading the weights (roofline:
+    Williams, Waterman and Patterson, 2009): more of them then make each step longer instead of using what was
+    idle."""
     model = asked.model
     low, high = 1.0, 1e6
     for _ in range(60):
         middle = (low * high) ** 0.5
-        read = asked.pipeline_parallel * weights_read(asked, middle) / asked.machine.gpu.bandwidth
+        read = weights_read(asked, middle) / asked.machine.gpu.bandwidth
         busy = middle * 2 * active_parameters(model) / (_flops(asked) * asked.tensor_parallel)
         low, high = (middle, high) if busy < read else (low, middle)
-    return low
+    return low * asked.pipeline_parallel
 
 
 def kv_ridge(asked: Deployment, context: float) -> float:
-    """Sequences at which a step reads as much KV cache as weights: from there on, more of them share
-    little."""
+    """Sequences, in all stages together, at which a step reads as much KV cache as weights: from there on, more of
+    them share little."""
     one = kv_read(asked, 1, context)
-    return weights_read(asked, 1e6) / one if one else float("inf")
+    return weights_read(asked, 1e6) / one * asked.pipeline_parallel if one else float("inf")

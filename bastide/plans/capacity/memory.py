@@ -101,6 +101,16 @@ def memory(asked: Deployment) -> Memory:
     )
 
 
+def fitting(asked: Deployment, space: Memory, length: int) -> float:
+    """Sequences of a length that the cache holds at once, by whole blocks."""
+    return cache(cached(asked), int(space.kv_bytes), replace(rules(asked), max_model_len=length)).concurrency
+
+
+def slots(asked: Deployment, space: Memory) -> int:
+    """Sequences of the expected length that run at once: as many as fit and are let in."""
+    return int(min(fitting(asked, space, asked.typical_len), asked.max_num_seqs))
+
+
 def cached(asked: Deployment) -> list[Architecture]:
     """What has a KV cache on the GPUs: the model, and after it a draft model or the model's own layers for multi-token
     prediction, each of which attends like any other (vllm/model_executor/models/deepseek_mtp.py)."""

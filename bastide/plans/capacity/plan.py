@@ -11,8 +11,8 @@ from bastide.plans.capacity.costs import Cost, answers, prompt_usd, replica_hour
 from bastide.plans.capacity.deployment import Deployment
 from bastide.plans.capacity.kv_cache import heads_per_gpu, layer_token_bytes, token_bytes
 from bastide.plans.capacity.latency import Step, decode, kv_ridge, prefill, ridge
-from bastide.plans.capacity.memory import Memory, cached, memory, rules
-from bastide.plans.capacity.queueing import Sizing, replicas
+from bastide.plans.capacity.memory import Memory, cached, fitting, memory, slots
+from bastide.plans.capacity.queueing import Sizing, machines, replicas
 from bastide.plans.capacity.refusals import Refusal, longest, memory_refusals, shape_refusals
 from bastide.plans.capacity.speculation import BreakEven, break_even
 
@@ -85,55 +85,47 @@ def plan(asked: Deployment, *, search: bool = True) -> Plan:
             hourly=replica_hourly(asked),
             prompt_usd=prompt_usd(asked, asked.typical_len),
         )
-    expected = _fitting(asked, space, asked.typical_len)
-    slots = int(min(expected, asked.max_num_seqs))
+    running = slots(asked, space)
+    sizing = replicas(asked, asked.load, running) if asked.load else None
     return Plan(
         asked,
         (),
         space,
-        alternatives=tuple(_cheaper(asked)) if search else (),
+        alternatives=tuple(_cheaper(asked, sizing)) if search else (),
         notes=tuple(_notes(asked, space)),
         kv_token_bytes=_token_bytes(asked),
         kv_tokens=space.cache.tokens,
         full_concurrency=space.cache.concurrency,
-        expected_concurrency=expected,
-        times=_times(asked, slots),
+        expected_concurrency=fitting(asked, space, asked.typical_len),
+        times=_times(asked, running),
         speculation=tuple(
             found
-            for batch in sorted({1, max(1, slots)})
+            for batch in sorted({1, max(1, running)})
             if (found := break_even(asked, batch, asked.typical_len)) is not None
         ),
-        sizing=replicas(asked, asked.load, slots) if asked.load else None,
+        sizing=sizing,
         hourly=replica_hourly(asked),
         prompt_usd=prompt_usd(asked, asked.typical_len),
         costs=tuple(answers(asked, _by_context(asked, space))),
     )
 
 
-def _cheaper(asked: Deployment) -> list[Alternative]:
-    """Cheaper places for the same model, weights and length."""
-    paid = None if asked.machine.hourly is None else asked.machine.hourly * asked.nodes
-    return [
-        each
-        for each in alternatives(asked, only=frozenset({"machine", "nodes", "cut"}))
-        if each.hourly is not None and paid is not None and each.hourly < paid
-    ]
-
-
-def _fitting(asked: Deployment, space: Memory, length: int) -> float:
-    """Sequences of a length that the cache holds at once, by whole blocks."""
-    from dataclasses import replace
-
-    from bastide.plans.capacity.kv_cache import cache
-
-    return cache(cached(asked), int(space.kv_bytes), replace(rules(asked), max_model_len=length)).concurrency
+def _cheaper(asked: Deployment, sizing: Sizing | str | None) -> list[Alternative]:
+    """Cheaper places for the same model, weights and length, and for the load at what is promised where there is one;
+    all that keep the promise where the deployment itself does not."""
+    found = alternatives(asked, only=frozenset({"machine", "nodes", "cut"}))
+    if isinstance(sizing, str):
+        return found
+    count = asked.nodes if sizing is None else machines(asked, sizing.replicas)
+    paid = None if asked.machine.hourly is None else asked.machine.hourly * count
+    return [each for each in found if each.hourly is not None and paid is not None and each.hourly < paid]
 
 
 def _by_context(asked: Deployment, space: Memory) -> dict[int, int]:
     """Sequences of one replica by context: an eighth, half and all of the longest, for every copy of data
     parallelism."""
     contexts = sorted({max(1, asked.max_model_len // part) for part in (8, 2, 1)})
-    return {each: int(_fitting(asked, space, each)) * asked.data_parallel for each in contexts}
+    return {each: int(fitting(asked, space, each)) * asked.data_parallel for each in contexts}
 
 
 def _token_bytes(asked: Deployment) -> int:
@@ -147,11 +139,11 @@ def _token_bytes(asked: Deployment) -> int:
     return max(stages)
 
 
-def _times(asked: Deployment, slots: int) -> Times:
+def _times(asked: Deployment, running: int) -> Times:
     context = asked.typical_len
     return Times(
         step=decode(asked, 1, context),
-        full_step=decode(asked, max(1, slots), context),
+        full_step=decode(asked, max(1, running), context),
         first=prefill(asked, context),
         ridge=ridge(asked),
         kv_ridge=kv_ridge(asked, context),

@@ -2,7 +2,8 @@
 
 Each replica gets an equal part of the arrivals, which come at random (Poisson).
 
-1. Prompts are served one after the other: M/M/1 with the prompt's time as service. The wait that 95 of 100
+1. Prompts are served one after the other: M/M/1 with the prompt's time as service, or its time in one stage
+   where pipeline stages work on several at once. The wait that 95 of 100
    stay under is S / (1 - r) x ln(r / 0.05), with r the part of time that prompts take (Kleinrock, Queueing
    Systems I, section 3.2).
 2. Answers are a loss-free group of c slots, M/M/c: c is what max_num_seqs and the KV cache allow at the
@@ -104,7 +105,8 @@ def _seen(
     # Each copy of data parallelism takes its part.
     arrivals /= asked.data_parallel
     prompt = prefill(asked, load.prompt_tokens).seconds / EFFICIENCY
-    busy = arrivals * prompt
+    served = prompt / asked.pipeline_parallel
+    busy = arrivals * served
     if busy >= 1:
         return f"prompts alone would take {busy:.0%} of the time"
     running = _running(asked, load, slots, arrivals, busy)
@@ -112,7 +114,7 @@ def _seen(
         return f"more than the {slots:,} sequences that fit would have to run at once"
     itl = _step(asked, load, running) / (1 - busy)
     hold = load.answer_tokens * itl
-    wait = _tail_wait(1, busy, prompt) + _tail_wait(slots, arrivals * hold, hold)
+    wait = _tail_wait(1, busy, served) + _tail_wait(slots, arrivals * hold, hold)
     return prompt + wait, itl, running, busy
 
 

@@ -1,34 +1,31 @@
-"""A plan for people, for programs and for a stack's outputs."""
+"""A plan for people."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
 
 from bastide.plans.capacity.alternatives import Alternative, alternatives
 from bastide.plans.capacity.deployment import Deployment
 from bastide.plans.capacity.latency import EFFICIENCY
 from bastide.plans.capacity.memory import GIB
-from bastide.plans.capacity.plan import Plan, plan
-from bastide.plans.capacity.queueing import Sizing, machines
-
-if TYPE_CHECKING:
-    from bastide.settings import Settings
+from bastide.plans.capacity.plan import Plan
 
 
 def nearest(asked: Deployment) -> str:
     """What would work instead, as the end of a sentence."""
     found = alternatives(asked)
     if not found:
-        return "; nothing near it works either: take a smaller model or a shorter length"
+        load = " at this load" if asked.load else ""
+        return f"; nothing near it works{load} either: take a smaller model or a shorter length"
     return f"; the nearest that would work, cheapest first: {'; '.join(map(alternative_text, found))}"
 
 
 def alternative_text(one: Alternative) -> str:
-    """`g6e.12xlarge, TP 4 on 4 GPUs (10.49 USD/h, 72,752 KV tokens)`."""
+    """`g6e.12xlarge, TP 4 on 4 GPUs (10.49 USD/h, 72,752 KV tokens)`; with a load `(3 replicas, 31.48 USD/h, ...)`."""
     price = "no dated price" if one.hourly is None else f"{one.hourly:,.2f} USD/h"
     tokens = f", {one.memory.cache.tokens:,} KV tokens" if one.memory.cache else ""
-    return f"{', '.join(one.changes)} ({price}{tokens})"
+    count = f"{one.sizing.replicas} replica{'s' * (one.sizing.replicas > 1)}, " if one.sizing else ""
+    return f"{', '.join(one.changes)} ({count}{price}{tokens})"
 
 
 def text(found: Plan) -> str:
@@ -63,8 +60,17 @@ def _lines(found: Plan) -> Iterator[str]:
         yield from (f"note: {each}" for each in found.notes)
     if found.alternatives:
         yield ""
-        yield "cheaper, for the same model and length:" if found.works else "would work, cheapest first:"
+        yield _heading(found)
         yield from (f"  {alternative_text(each)}" for each in found.alternatives)
+
+
+def _heading(found: Plan) -> str:
+    """What the alternatives are."""
+    if not found.works:
+        return f"would work{' and keep the promise' if found.asked.load else ''}, cheapest first:"
+    if isinstance(found.sizing, str):
+        return "would keep the promise, for the same model and length, cheapest first:"
+    return f"cheaper, for the same model{', length and load' if found.asked.load else ' and length'}:"
 
 
 def _memory(found: Plan) -> Iterator[str]:
@@ -174,126 +180,3 @@ def _costs(found: Plan) -> Iterator[str]:
         cells = "".join(f"{'does not fit' if usd is None else _small(usd, 2):>14}" for usd in row)
         yield f"  {context:>7,} {cells}"
     yield ""
-
-
-def document(found: Plan) -> dict[str, Any]:
-    """The plan as JSON."""
-    asked, space, times = found.asked, found.memory, found.times
-    return {
-        "model": asked.model_name,
-        "machine": asked.machine.name,
-        "nodes": asked.nodes,
-        "gpusPerNode": asked.gpus,
-        "tensorParallel": asked.tensor_parallel,
-        "pipelineParallel": asked.pipeline_parallel,
-        "dataParallel": asked.data_parallel,
-        "maxModelLen": asked.max_model_len,
-        "works": found.works,
-        "refusals": [{"setting": each.field, "reason": each.reason} for each in found.refusals],
-        "memoryBytesPerGpu": None
-        if space is None
-        else {
-            "taken": round(space.taken),
-            "weights": round(space.weights),
-            "draft": round(space.draft_weights),
-            "activations": round(space.activations),
-            "graphs": round(space.graphs),
-            "context": round(space.context),
-            "kvCache": round(space.kv_bytes),
-            "uncertain": round(space.uncertain),
-        },
-        "weightBytes": None if space is None else round(space.total_weights),
-        "kvBytesPerToken": found.kv_token_bytes,
-        "kvTokens": found.kv_tokens,
-        "concurrency": {
-            "full": round(found.full_concurrency, 2),
-            "expected": round(found.expected_concurrency, 2),
-            "expectedLen": asked.typical_len,
-        },
-        "floorSeconds": None
-        if times is None
-        else {
-            "firstToken": times.first.seconds,
-            "betweenTokens": times.step.seconds,
-            "betweenTokensFull": times.full_step.seconds,
-        },
-        "batchKnee": None
-        if times is None
-        else {"arithmetic": times.ridge, "kvCache": _finite(times.kv_ridge)},
-        "speculation": [
-            {"sequences": each.batch, "breakEvenAcceptance": each.acceptance} for each in found.speculation
-        ],
-        "replicas": _sizing_document(found),
-        "usdPerHour": found.hourly,
-        "usdPerMillionPromptTokens": found.prompt_usd,
-        "usdPerMillionAnswerTokens": [
-            {"context": each.context, "concurrency": each.concurrency, "usd": each.usd}
-            for each in found.costs
-        ],
-        "notes": list(found.notes),
-        "alternatives": [
-            {
-                "changes": list(each.changes),
-                "machine": each.deployment.machine.name,
-                "nodes": each.deployment.nodes,
-                "tensorParallel": each.deployment.tensor_parallel,
-                "pipelineParallel": each.deployment.pipeline_parallel,
-                "maxModelLen": each.deployment.max_model_len,
-                "kvCacheDtype": each.deployment.kv_dtype,
-                "kvTokens": each.memory.cache.tokens if each.memory.cache else 0,
-                "usdPerHour": each.hourly,
-            }
-            for each in found.alternatives
-        ],
-    }
-
-
-def _finite(value: float) -> float | None:
-    return None if value == float("inf") else value
-
-
-def _sizing_document(found: Plan) -> dict[str, Any] | None:
-    match found.sizing:
-        case Sizing() as sizing:
-            return {
-                "count": sizing.replicas,
-                "machines": machines(found.asked, sizing.replicas),
-                "firstTokenSeconds": sizing.ttft,
-                "betweenTokensSeconds": sizing.itl,
-                "limit": sizing.limit,
-            }
-        case str() as reason:
-            return {"count": None, "limit": reason}
-        case _:
-            return None
-
-
-def outputs(settings: Settings) -> dict[str, dict[str, Any]]:
-    """Figures of each engine for the stack's outputs, known before anything exists."""
-    from bastide.plans.capacity.of_engine import deployment
-
-    found = {}
-    for engine in settings.engines:
-        one = plan(deployment(settings, engine), search=False)
-        whole = document(one)
-        kept = (
-            "weightBytes",
-            "kvBytesPerToken",
-            "kvTokens",
-            "concurrency",
-            "floorSeconds",
-            "usdPerHour",
-            "replicas",
-        )
-        found[engine.name] = {
-            "rules": "vllm" if engine.kind == "vllm" else f"vllm's; {engine.kind} has its own",
-            **{name: _rounded(whole[name]) for name in kept if whole[name] is not None},
-        }
-    return found
-
-
-def _rounded(value: Any) -> Any:
-    """Floats to four digits, so that outputs do not differ between machines."""
-    if isinstance(value, dict):
-        return {key: _rounded(each) for key, each in value.items()}
-    return float(f"{value:.4g}") if isinstance(value, float) else value

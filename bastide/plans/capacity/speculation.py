@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from bastide.catalogues.models_architecture import DTYPE_BYTES
 from bastide.plans.capacity.deployment import Deployment
-from bastide.plans.capacity.latency import decode
+from bastide.plans.capacity.latency import decode, group
 from bastide.plans.capacity.memory import mtp_bytes
 
 
@@ -59,8 +59,8 @@ def break_even(asked: Deployment, batch: int, context: float) -> BreakEven | Non
 
 
 def _guess(asked: Deployment, batch: int, context: float) -> float:
-    """Seconds of one guess: a step of the draft model cut like the engine, of the model's own extra layer, or
-    nothing."""
+    """Seconds of one guess: a step of the draft model cut like the engine (on the last pipeline stage, for the group
+    that is there), of the model's own extra layer, or nothing."""
     draft = asked.draft
     if draft is None:
         return 0.0
@@ -68,7 +68,7 @@ def _guess(asked: Deployment, batch: int, context: float) -> float:
         alone = replace(
             asked, model=draft.model, weights=None, draft=None, pipeline_parallel=1, expert_parallel=False
         )
-        return decode(alone, batch, context).seconds
+        return decode(alone, group(asked, batch), context).seconds
     if draft.kind == "mtp":
         model = asked.model
         output = model.vocab * model.hidden * DTYPE_BYTES[model.dtype] / asked.tensor_parallel

@@ -61,8 +61,13 @@ def _attached(settings: Settings, engine: EngineSettings, path: str) -> Iterator
     if weights == cache == UNQUANTIZED:
         return
     about = f"{model.name} {model.version} with weights {weights} and KV cache {cache}"
-    table = next(
-        (each for each in model.quality if each.covers(model.name, model.version, weights, cache)), None
+    number, table = next(
+        (
+            (number, each)
+            for number, each in enumerate(model.quality)
+            if each.covers(model.name, model.version, weights, cache)
+        ),
+        (0, None),
     )
     if table is None:
         there = "; ".join(each.about() for each in model.quality) or "none"
@@ -76,7 +81,7 @@ def _attached(settings: Settings, engine: EngineSettings, path: str) -> Iterator
         return
     for reason in table.problems():
         yield Problem(
-            f"models[{index}].quality",
+            f"models[{index}].quality[{number}]",
             f"the table of {about} forbids {path} to serve it: {reason}",
         )
 

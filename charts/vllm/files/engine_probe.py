@@ -12,10 +12,12 @@ when it counts none for as long, that count itself may be stale, and one token i
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -119,6 +121,8 @@ def startup(config: dict, now: float) -> str:
         health(config)
     except VerdictError as error:
         if "nothing listens" in str(error):
+            if remembered(config):
+                remember(config, {})
             raise VerdictError(LOADING, f"loading: nothing listens on port {config['port']} yet") from None
         raise
     except (OSError, http.client.HTTPException) as error:
@@ -240,7 +244,9 @@ def gpus(config: dict, state: dict, now: float) -> None:
 
 def prestop(config: dict) -> str:
     """The pod is to end: from now on the proxy is not ready and lets its clients' connections go; what runs goes on
-    until every client had time to see it."""
+    until every client had time to see it. An engine that never answered has no clients, and is not waited for."""
+    if not serves(config):
+        return abandon()
     said = "drained"
     try:
         ask(config["doorPort"], "POST", "/drain", HTTP_SECONDS)
@@ -248,6 +254,29 @@ def prestop(config: dict) -> str:
         said = f"the proxy could not be told: {error}"
     time.sleep(config["preStopSeconds"])
     return said
+
+
+def serves(config: dict) -> bool:
+    """Whether this life of the container ever answered, or does now."""
+    if "answered" in remembered(config):
+        return True
+    try:
+        return ask(config["port"], "GET", config["healthPath"], HTTP_SECONDS).status == 200
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def abandon() -> str:
+    """Ends everything but the container's first process, which then ends by itself. A loading engine would not: vLLM's
+    core notes a SIGTERM and acts on it when it has loaded, and its server waits for it as long as for a drain
+    (v1/engine/core.py, v1/engine/utils.py)."""
+    # A process that was put into a container has its parent outside, and sees 0. Elsewhere -1 would be the machine.
+    if os.getppid() != 0:
+        return "it never answered: nobody is waited for"
+    print("it never answered: its processes are ended", flush=True)
+    with contextlib.suppress(ProcessLookupError):  # the first process is alone
+        os.kill(-1, signal.SIGKILL)
+    return "done"
 
 
 def main(mode: str, path: str) -> int:
