@@ -1,0 +1,226 @@
+"""The first and the last that a request meets: which paths there are, how much may come in, whose id it has, what
+LiteLLM may see of it, and what a client may see of LiteLLM.
+
+It is ASGI around LiteLLM's application, so that it holds also for what LiteLLM answers before any of its hooks runs."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+from bastide_gateway import answers, data_class, parameters, request_id
+from bastide_gateway.call import Call, current
+from bastide_gateway.errors import Refused, body
+from bastide_gateway.gateway import Gateway
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+CALLS: Final = {
+    "/v1/chat/completions": "chat",
+    "/v1/completions": "completion",
+    "/v1/embeddings": "embedding",
+}
+MODELS: Final = "/v1/models"
+
+BODY_BYTES: Final = 4 << 20
+"""The most that comes in where no route says less: 1 million tokens of English text."""
+
+BODY_S: Final = 30.0
+"""How long a body may take to come."""
+
+FORWARDED: Final = frozenset(
+    {b"authorization", b"content-type", b"accept", b"user-agent", b"host", b"traceparent", b"tracestate"}
+)
+"""Headers that LiteLLM may see. Others steer it: x-litellm-timeout, -tags, -num-retries, -disable-message-redaction,
+-api-key, and whatever its next version brings."""
+
+
+class Edge:
+    """The public face."""
+
+    def __init__(self, app: App, gateway: Gateway, ready: Callable[[], dict[str, str]]) -> None:
+        self._app, self._gateway, self._ready = app, gateway, ready
+        sizes = [route.limits.max_body_bytes for route in gateway.document.routes.values()]
+        self._largest = max((size or BODY_BYTES for size in sizes), default=BODY_BYTES)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection's request."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        if scope["type"] != "http":
+            return
+        path, method = scope["path"], scope["method"]
+        if path in ("/bastide/live", "/bastide/ready") and method in ("GET", "HEAD"):
+            reasons = self._ready() if path.endswith("ready") else {}
+            state: dict[str, object] = (
+                {"ready": not reasons, "reasons": reasons} if reasons else {"ready": True}
+            )
+            await _answer(send, 503 if reasons else 200, state, {})
+            return
+        call = Call(request_id.make(), path=path if path in CALLS or path == MODELS else "other")
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        call.correlation_id = request_id.correlated(_text(headers, b"x-request-id"))
+        token = current.set(call)
+        self._gateway.begin(call)
+        face = answers.Face(call, send)
+        try:
+            if path == MODELS and method == "GET":
+                await self._app(
+                    _forward(scope, call, None), receive, answers.Models(call, self._gateway.document, face)
+                )
+            elif path in CALLS and method == "POST":
+                data = await self._body(call, headers, receive, CALLS[path])
+                await self._app(_forward(scope, call, data), _replay(data, receive), face)
+            elif path in CALLS or path == MODELS:
+                raise Refused(
+                    405, "method_not_allowed", f"{path} takes {'POST' if path in CALLS else 'GET'} alone"
+                )
+            else:
+                allowed = ", ".join([*CALLS, MODELS])
+                raise Refused(404, "not_found", f"there is no such path here; allowed: {allowed}")
+        except Refused as refused:
+            await face.refuse(refused)
+        except asyncio.CancelledError:
+            call.outcome = call.outcome or "client_gone"
+            raise
+        except Exception:
+            if face.started:
+                raise
+            await face.refuse(
+                Refused(500, "internal_error", "the gateway failed; the request id tells which request")
+            )
+            raise
+        finally:
+            await face.close()
+            current.reset(token)
+            self._gateway.end(call)
+
+    async def _body(self, call: Call, headers: dict[bytes, bytes], receive: Receive, kind: str) -> bytes:
+        document = self._gateway.document
+        call.kind = kind
+        if headers.get(b"content-encoding", b"identity") != b"identity":
+            raise Refused(415, "encoding_not_supported", "a compressed body is not taken; send it as it is")
+        if headers.get(b"content-type", b"").split(b";")[0].strip().lower() != b"application/json":
+            raise Refused(415, "content_type_not_supported", "allowed content-type: application/json")
+        try:
+            async with asyncio.timeout(BODY_S):
+                data = await _read(receive, self._largest, headers)
+        except TimeoutError:
+            raise Refused(408, "body_too_slow", f"the body did not come within {BODY_S:.0f} s") from None
+        try:
+            given = json.loads(data)
+        except (ValueError, RecursionError):
+            raise Refused(400, "invalid_json", "the body is not JSON in UTF-8") from None
+        metadata = given.get("metadata") if isinstance(given, dict) else None
+        call.asked_class = data_class.asked(
+            _text(headers, document.class_header.encode()), metadata, document.class_header
+        )
+        cleaned = parameters.clean(kind, given)
+        call.model, call.streaming = cleaned["model"][:128], bool(cleaned.get("stream"))
+        route = document.routes.get(cleaned["model"])
+        most = route.limits.max_body_bytes if route is not None else None
+        if most is not None and len(data) > most:
+            raise _too_large(most)
+        return json.dumps(cleaned, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+
+async def _read(receive: Receive, largest: int, headers: dict[bytes, bytes]) -> bytes:
+    length = headers.get(b"content-length", b"0")
+    if not length.isdigit() or int(length) > largest:
+        raise _too_large(largest)
+    data = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Refused(499, "client_gone", "the client left before its request was whole")
+        data += message.get("body", b"")
+        if len(data) > largest:
+            raise _too_large(largest)
+        if not message.get("more_body"):
+            return bytes(data)
+
+
+def _too_large(most: int) -> Refused:
+    return Refused(
+        413, "body_too_large", f"the body is larger than {most} bytes, which are allowed; send less"
+    )
+
+
+def _forward(scope: Scope, call: Call, data: bytes | None) -> Scope:
+    """What LiteLLM sees of the request: the headers that it may, our id, and no query."""
+    headers = [(name, value) for name, value in scope["headers"] if name.lower() in FORWARDED]
+    headers.append((b"x-litellm-call-id", call.request_id.encode()))
+    if data is not None:
+        headers.append((b"content-length", str(len(data)).encode()))
+    return {**scope, "headers": headers, "query_string": b""}
+
+
+def _replay(data: bytes, receive: Receive) -> Receive:
+    sent = False
+
+    async def replay() -> Message:
+        nonlocal sent
+        if sent:
+            return await receive()
+        sent = True
+        return {"type": "http.request", "body": data, "more_body": False}
+
+    return replay
+
+
+def _text(headers: dict[bytes, bytes], name: bytes) -> str | None:
+    value = headers.get(name)
+    return None if value is None else value.decode("latin-1").strip()
+
+
+async def _answer(send: Send, status: int, content: dict[str, object], headers: dict[str, str]) -> None:
+    data = json.dumps(content).encode()
+    raw = [(b"content-type", b"application/json"), (b"content-length", str(len(data)).encode())]
+    raw += [(name.encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
+    await send({"type": "http.response.body", "body": data})
+
+
+ADMIN: Final = (
+    "/key/",
+    "/team/",
+    "/user/",
+    "/spend/",
+    "/global/spend",
+    "/model/info",
+    "/health/readiness",
+    "/health/liveliness",
+)
+"""What the inner address has of LiteLLM's administration: keys, teams, spend. Models, guards and settings are not
+changed at run time: they come from the configuration, and `/model/new`, `/config/update` and the like would change
+one replica behind the stack's back."""
+
+REFUSED_KEYS: Final = ("/key/regenerate", "/team/callback", "/team/model")
+
+
+class Admin:
+    """The inner face, on an address of its own: LiteLLM's administration, and no model."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One connection's request."""
+        if scope["type"] != "http":
+            return
+        path = scope["path"]
+        # Its start, so that `/team/../x` and `//` find nothing.
+        allowed = path.startswith(ADMIN) and ".." not in path and "//" not in path
+        if not allowed or path.startswith(REFUSED_KEYS):
+            await _answer(
+                send, 404, body(404, "not_found", f"not administered here; allowed: {', '.join(ADMIN)}"), {}
+            )
+            return
+        await self._app(scope, receive, send)

@@ -1,0 +1,105 @@
+"""Who asks and which limits they have, from what LiteLLM knows of the key and routes.json of the team. "
+"Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, Final
+
+from bastide_gateway.allowance import Holder
+from bastide_gateway.call import Caller
+from bastide_gateway.document import CLASSES, STRICTEST, Document, Team
+from bastide_gateway.errors import Refused
+
+_HASH: Final = re.compile(r"[0-9a-f]{64}")
+
+MASTER: Final = "litellm_proxy_master_key"
+"""What LiteLLM puts in the place of the master key (LITELLM_PROXY_MASTER_KEY_ALIAS)."""
+
+
+def caller_of(document: Document, auth: Any) -> Caller:
+    """The caller, from LiteLLM's `UserAPIKeyAuth`. Raises `Refused` for the master key, which is for administration:
+    it has neither team nor class nor budget."""
+    key = str(getattr(auth, "api_key", None) or getattr(auth, "token", None) or "")
+    if not key or key == MASTER:
+        raise Refused(
+            403,
+            "administration_key",
+            "this key is for administration and calls no model; make a key for a team with it (POST "
+            "/key/generate)",
+        )
+    team = document.teams.get(getattr(auth, "team_alias", None) or "")
+    return Caller(
+        key_hash=key if _HASH.fullmatch(key) else hashlib.sha256(key.encode()).hexdigest(),
+        team=getattr(auth, "team_alias", None),
+        team_id=getattr(auth, "team_id", None),
+        data_class=_class(team, auth),
+    )
+
+
+def _class(team: Team | None, auth: Any) -> str:
+    """The team's class by routes.json, else by its metadata; a key's own may only be stricter. None is "
+    "the strictest."""
+    of_team = team.data_class if team is not None else _named(getattr(auth, "team_metadata", None))
+    of_key = _named(getattr(auth, "metadata", None))
+    found = [name for name in (of_team, of_key) if name is not None]
+    return max(found, key=CLASSES.index, default=STRICTEST)
+
+
+def _named(metadata: object) -> str | None:
+    if not isinstance(metadata, Mapping) or "data_class" not in metadata:
+        return None
+    name = metadata["data_class"]
+    return name if name in CLASSES else STRICTEST
+
+
+def holders(document: Document, auth: Any, team: Any, caller: Caller) -> list[Holder]:
+    """The key's limits, and the team's: the smaller of what routes.json and LiteLLM's table say.
+
+    `team` is LiteLLM's row of the team, for its spend and its budget's period; none where it is not known."""
+    found = [
+        Holder(
+            "key",
+            caller.key_hash[:32],
+            rpm=getattr(auth, "rpm_limit", None),
+            tpm=getattr(auth, "tpm_limit", None),
+            parallel=getattr(auth, "max_parallel_requests", None),
+            max_budget_usd=_usd(getattr(auth, "max_budget", None)),
+            spent_usd=_usd(getattr(auth, "spend", None)) or Decimal(0),
+            period=_period(getattr(auth, "budget_reset_at", None)),
+        )
+    ]
+    if caller.team is None and caller.team_id is None:
+        return found
+    ours = document.teams.get(caller.team or "")
+    row = team if team is not None else auth
+    known = "" if team is not None else "team_"
+    found.append(
+        Holder(
+            "team",
+            caller.team_id or caller.team or "",
+            rpm=_least(ours.rpm if ours else None, getattr(auth, "team_rpm_limit", None)),
+            tpm=_least(ours.tpm if ours else None, getattr(auth, "team_tpm_limit", None)),
+            max_budget_usd=_least(
+                ours.max_budget_usd if ours else None, _usd(getattr(auth, "team_max_budget", None))
+            ),
+            spent_usd=_usd(getattr(row, f"{known}spend", None)) or Decimal(0),
+            period=_period(getattr(team, "budget_reset_at", None)),
+        )
+    )
+    return found
+
+
+def _least(*values: Any) -> Any:
+    return min((value for value in values if value is not None), default=None)
+
+
+def _usd(value: Any) -> Decimal | None:
+    return None if value is None else Decimal(str(value))
+
+
+def _period(until: Any) -> str:
+    return "" if until is None else re.sub(r"[^0-9TZ]", "", str(until).split(".")[0].split("+")[0])
