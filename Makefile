@@ -16,6 +16,8 @@ PYTHON := .venv/bin/python
 PARTS := $(patsubst tests/e2e/test_%.py,%,$(wildcard tests/e2e/test_*.py))
 # Proofs of a part that need no world.
 ALSO_serving := tests/serving tests/capacity tests/charts/test_vllm_pod_real.py
+# Those that are ours to build; each has a lock.
+IMAGES := artifact-agent pii
 SCHEMA := build/stack.schema.json
 
 .PHONY: help up live down env prove test lint format lock sbom bench schema clean
@@ -83,14 +85,14 @@ lock: $(UV) ## resolves every lock anew from what was asked for
 	@for each in vllm sglang litellm pii; do $(UV) pip compile --quiet --universal --python-version 3.11 \
 		sandbox/toolchain/python/$$each.in --override sandbox/toolchain/python/$$each.overrides \
 		--generate-hashes --no-emit-index-url --no-header --output-file sandbox/toolchain/python/$$each.lock; done
-	@$(UV) pip compile --quiet --universal --python-version 3.13 images/artifact-agent/pyproject.toml \
-		--generate-hashes --no-emit-index-url --no-header --output-file images/artifact-agent/requirements.lock
+	@for each in $(IMAGES); do $(UV) pip compile --quiet --universal --python-version 3.13 images/$$each/pyproject.toml \
+		--generate-hashes --no-emit-index-url --no-header --output-file images/$$each/requirements.lock; done
 
-sbom: $(STAMP) ## what our images hold (build/artifact-agent.cdx.json, CycloneDX), from their locks
+sbom: $(STAMP) ## what our images hold (build/*.cdx.json, CycloneDX), from their locks
 	@mkdir -p build
-	@.venv/bin/cyclonedx-py requirements images/artifact-agent/requirements.lock \
-		--pyproject images/artifact-agent/pyproject.toml --output-reproducible --validate \
-		--output-format JSON --output-file build/artifact-agent.cdx.json
+	@for each in $(IMAGES); do .venv/bin/cyclonedx-py requirements images/$$each/requirements.lock \
+		--pyproject images/$$each/pyproject.toml --output-reproducible --validate \
+		--output-format JSON --output-file build/$$each.cdx.json; done
 
 bench: $(STAMP) ## the benchmarks' ratios
 	@$(PYTHON) benchmarks/preview.py

@@ -27,6 +27,19 @@ SYSTEM_POOL: Final = "system"
 """The system pool's name: no GPU pool may take it."""
 
 ROLE_MONITORING: Final = "monitoring"
+ROLE_GATEWAY: Final = "gateway"
+ROLE_ENGINE: Final = "engine"
+
+GATEWAY: Final = "gateway"
+"""Name of the gateway's Helm release, Deployment, Service and service account."""
+GATEWAY_JOBS: Final = "gateway-jobs"
+"""Service account of the gateway's migrations and of its teams."""
+GATEWAY_SECRETS: Final = "gateway-secrets"
+"""Secret in the gateway's namespace that holds its secrets, a file each."""
+SECRET_STORE: Final = "bastide"  # noqa: S105 -- a name
+"""SecretStore of External Secrets in each namespace that has secrets."""
+SECRETS_READER: Final = "secrets-reader"
+"""Service account in such a namespace by whose tokens stores outside AWS are signed in to."""
 
 _NAMESPACES: Final = {
     "system": "bastide-system",
@@ -36,12 +49,15 @@ _NAMESPACES: Final = {
     "pki": "bastide-pki",
     "scaling": "bastide-scaling",
     "groups": "bastide-groups",
+    "edge": "bastide-edge",
+    "secrets": "bastide-secrets",
 }
 
 
 def namespace(purpose: str) -> str:
     """The namespace for `system` (node agents), `serving` (engines), `gateway`, `certificates` (cert-manager), `pki`
-    (the private CA's root), `scaling` (KEDA) or `groups` (LeaderWorkerSet); KeyError for any other."""
+    (the private CA's root), `scaling` (KEDA), `groups` (LeaderWorkerSet), `secrets` (External Secrets) or `edge` (the
+    load balancer's controller); KeyError for any other."""
     return _NAMESPACES[purpose]
 
 
@@ -68,6 +84,12 @@ def model_log_bucket(name: str, environment: str, region: str, account_id: str) 
     return f"{prefix(name, environment, region)}-models-logs-{account_id}"
 
 
+def audit_bucket(installation: str, account_id: str) -> str:
+    """Name of the bucket of the gateway's audit trail. `installation` is what `prefix` gives. At most 54 of S3's 63
+    characters."""
+    return f"{installation}-audit-{account_id}"
+
+
 def state_bucket(installation: str, account_id: str) -> str:
     """Name of the bucket of Pulumi state. `installation` is what `prefix` gives. It does not start with it, so
     that rights over everything of the installation never reach its state. At most 54 of S3's 63 characters."""
@@ -92,6 +114,21 @@ def break_glass_role(installation: str) -> str:
 def engine_role(installation: str, engine: str) -> str:
     """Name of the IAM role of an engine's pods. `installation` is what `prefix` gives."""
     return f"{installation}-engine-{engine}"
+
+
+def gateway_role(installation: str) -> str:
+    """Name of the IAM role of the gateway's pods. `installation` is what `prefix` gives."""
+    return f"{installation}-gateway"
+
+
+def secrets_reader_role(installation: str) -> str:
+    """Name of the IAM role by which External Secrets reads the store. `installation` is what `prefix` gives."""
+    return f"{installation}-secrets-reader"
+
+
+def gateway_jobs_role(installation: str) -> str:
+    """Name of the IAM role of the gateway's migrations."""
+    return f"{installation}-gateway-jobs"
 
 
 def boundary_policy(installation: str) -> str:

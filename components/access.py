@@ -84,7 +84,7 @@ class AccessRoles(pulumi.ComponentResource):
                     resources=list(rule["resources"]),
                     verbs=list(rule["verbs"]),
                 )
-                for rule in role.rules
+                for rule in role.all_rules(multi_node=self._settings.multi_node.enabled)
             ],
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -9,7 +9,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from bastide import names
-from bastide.plans import namespace_quotas
+from bastide.plans import namespace_quotas, secrets
 from bastide.settings import Settings
 
 PRIVILEGED_REASON: Final = "device plugins register with kubelet by a folder of the node (hostPath)"
@@ -29,6 +29,8 @@ def levels(settings: Settings) -> dict[str, str]:
         | (WITH_CERTIFICATES if settings.certificates.internal else {})
         | ({"scaling": "restricted"} if settings.scaling.enabled else {})
         | ({"groups": "restricted"} if settings.multi_node.enabled else {})
+        | ({"edge": "restricted"} if settings.edge is not None and settings.gateway.enabled else {})
+        | ({"secrets": "restricted"} if secrets.wanted(settings) else {})
     )
 
 

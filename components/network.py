@@ -26,10 +26,11 @@ class NetworkArgs:
 
 
 class Network(pulumi.ComponentResource):
-    """The VPC. `private_subnet_ids` is by zone."""
+    """The VPC. Subnets are by zone; public ones are there only where the VPC is the stack's own and has them."""
 
     vpc_id: pulumi.Output[str]
     private_subnet_ids: dict[str, pulumi.Output[str]]
+    public_subnet_ids: dict[str, pulumi.Output[str]]
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("bastide:network:Network", name, None, opts)
@@ -52,6 +53,7 @@ class Network(pulumi.ComponentResource):
         for zone in net.zones:
             aws.ec2.Subnet.get(f"{name}-private-{zone}", net.private_subnet_ids[zone], opts=self._child)
         self.vpc_id = pulumi.Output.from_input(net.vpc_id)
+        self.public_subnet_ids = {}
         self.private_subnet_ids = {
             zone: pulumi.Output.from_input(net.private_subnet_ids[zone]) for zone in net.zones
         }
@@ -77,7 +79,7 @@ class Network(pulumi.ComponentResource):
             tags={"Name": f"{settings.prefix}-default-closed"},
             opts=self._child,
         )
-        public = self._subnets("public") if net.public_subnets else {}
+        public = self.public_subnet_ids = self._subnets("public") if net.public_subnets else {}
         self.private_subnet_ids = self._subnets("private")
         nats = self._nat_gateways(net, public, self._public_routes(public)) if public else {}
         private_tables = self._private_routes(nats)

@@ -18,17 +18,24 @@ from typing import Any, Final
 
 import yaml
 
+from bastide.plans.secrets import CONFIG
 from bastide.settings import Settings, SettingsError, load_stack_file, read_stack_file, stack_file
 from sandbox.environment import full_environment
 from sandbox.plugins.rehearsal import VARIABLE
 from sandbox.state import World
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-PROGRAM: Final = ("Pulumi.yaml", "__main__.py", "bastide", "components", "charts", "stacks")
+PROGRAM: Final = ("Pulumi.yaml", "__main__.py", "bastide", "components", "charts", "gateway", "stacks")
 """What the program is made of."""
 
 STAND_INS: Final = {"digest": "sha256:" + "0" * 64, "sha256": "0" * 64}
 """What stands for an unresolved value, by the last part of its path: no image and no model has it."""
+
+SECRET_STAND_IN: Final = "of-a-rehearsal"  # noqa: S105 - it opens nothing
+"""What stands for a given secret: what it is changes nothing that is judged."""
+
+KEYS_OF_A_STACK: Final = ("encryptionsalt", "secretsprovider", "encryptedkey")
+"""By what a stack's values are encrypted: the rehearsal has a stack, and a key, of its own."""
 
 ADDON_STAND_IN: Final = "v0.0.0-unresolved.0"
 
@@ -51,7 +58,7 @@ def rehearse(stack: str) -> int:
         print(f"  unresolved, and refused by a real run: bastide:{each}")
     with tempfile.TemporaryDirectory(prefix="bastide-rehearsal-") as name:
         folder = Path(name)
-        _copy(folder, path, settings)
+        given = _copy(folder, path, settings)
         (folder / "state").mkdir()
         environment["PULUMI_BACKEND_URL"] = f"file://{folder / 'state'}"
         made = subprocess.run(
@@ -64,12 +71,33 @@ def rehearse(stack: str) -> int:
         )
         if made.returncode != 0:
             raise RehearsalError(made.stderr.strip())
+        for key in given:
+            _give_stand_in(folder, stack, key, environment)
         command = ["pulumi", "preview", "--stack", stack, "--non-interactive"]
         return subprocess.run(command, cwd=folder, env=environment, check=False).returncode
 
 
-def _copy(folder: Path, stack_file: Path, settings: Settings) -> None:
-    """The program with the stack's file; every value that was unresolved has a stand-in."""
+def _give_stand_in(folder: Path, stack: str, key: str, environment: dict[str, str]) -> None:
+    """A secret value of the stack's that only its own key opens: here something else stands for it."""
+    command = [
+        "pulumi",
+        "config",
+        "set",
+        "--secret",
+        key,
+        SECRET_STAND_IN,
+        "--stack",
+        stack,
+        "--non-interactive",
+    ]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RehearsalError(done.stderr.strip())
+
+
+def _copy(folder: Path, stack_file: Path, settings: Settings) -> list[str]:
+    """The program with the stack's file; every value that was unresolved has a stand-in. Returns the keys of values
+    that are encrypted by the stack's own key, which the copy has not."""
     for name in PROGRAM:
         source = ROOT / name
         if source.is_dir():
@@ -84,7 +112,17 @@ def _copy(folder: Path, stack_file: Path, settings: Settings) -> None:
     content["config"] = {key: value for key, value in content["config"].items() if ":" in str(key)}
     for key, value in with_stand_ins(read_stack_file(stack_file), settings).items():
         content["config"][f"bastide:{key}"] = value
+    given = [
+        key
+        for key, value in content["config"].items()
+        if key.startswith(f"{CONFIG}:") and isinstance(value, dict) and set(value) == {"secure"}
+    ]
+    for key in given:
+        del content["config"][key]
+    for key in KEYS_OF_A_STACK:
+        content.pop(key, None)
     (folder / "stacks" / stack_file.name).write_text(yaml.safe_dump(content))
+    return given
 
 
 def with_stand_ins(raw: dict[str, Any], settings: Settings) -> dict[str, Any]:

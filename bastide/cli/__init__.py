@@ -25,6 +25,7 @@ _COMMANDS: Final = {
     "eval": ("bastide.cli.eval", "what a quantization costs in quality, as a table"),
     "plan": ("bastide.cli.plan", "whether a model fits its GPUs, how fast, for how many, at what cost"),
     "cost": ("bastide.cli.cost", "hours and dollars of a stack, before an `up`"),
+    "chat": ("bastide.cli.chat", "one question to a gateway, and its answer as it comes"),
     "identity": ("bastide.cli.identity", "who can do what on which resource"),
     "preflight": ("bastide.cli.preflight", "what a run needs, looked at before it"),
     "sandbox": ("sandbox.cli", "the local world: up, down, status, faults"),

@@ -1,4 +1,7 @@
-"""`bastide cost --stack NAME`: hours and dollars of a stack, before an `up`."""
+"""`bastide cost --stack NAME`: hours and dollars of a stack, before an `up`.
+
+bastide cost --stack NAME                                      what its parts cost an hour, a day and a month
+bastide cost report --stack NAME --url URL --key-file FILE     what each team spent through the gateway"""
 
 from __future__ import annotations
 
@@ -8,21 +11,31 @@ import sys
 from typing import Any
 
 from bastide.catalogues.prices import HOURS_A_MONTH
+from bastide.cli import cost_report
 from bastide.plans.costs import Estimate, Item, estimate
 from bastide.settings import SettingsError, load_stack_file, stack_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `bastide cost`."""
+    parser.add_argument(
+        "what", nargs="?", choices=["report"], help="what teams spent, instead of what parts cost"
+    )
     parser.add_argument("--stack", required=True, help="the stack, as in stacks/Pulumi.STACK.yaml")
     parser.add_argument("--json", action="store_true", help="for programs")
     parser.add_argument(
         "--weights-gb", type=float, help="size of the largest model, for the time to bring up"
     )
+    cost_report.add_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Runs `bastide cost`; returns the exit status."""
+    if arguments.what == "report":
+        return cost_report.run(arguments)
+    if (given := cost_report.given(arguments)) is not None:
+        print(f"error: {given} goes with `bastide cost report`", file=sys.stderr)
+        return 2
     if arguments.weights_gb is not None and not 0 < arguments.weights_gb < 1e5:
         print(f"error: --weights-gb {arguments.weights_gb:g} is no size of a model: give GB", file=sys.stderr)
         return 2

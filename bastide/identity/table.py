@@ -27,6 +27,7 @@ KEY: Final = "aws:kms/key:Key"
 ALIAS: Final = "aws:kms/alias:Alias"
 BUCKET_POLICY: Final = "aws:s3/bucketPolicy:BucketPolicy"
 TOPIC_POLICY: Final = "aws:sns/topicPolicy:TopicPolicy"
+SECRET_POLICY: Final = "aws:secretsmanager/secretPolicy:SecretPolicy"  # noqa: S105 - a type token
 _RBAC: Final = "kubernetes:rbac.authorization.k8s.io/v1:"
 
 NODE_GROUPS: Final = ("EC2_LINUX", "EC2_WINDOWS", "EC2")
@@ -170,6 +171,7 @@ def _resource_policies(resources: Sequence[Resource]) -> Iterator[Row]:
         for each in _of(resources, BUCKET_POLICY)
     ]
     owned += [(each["policy"], each["arn"], "topic policy") for each in _of(resources, TOPIC_POLICY)]
+    owned += [(each["policy"], each["secretArn"], "secret policy") for each in _of(resources, SECRET_POLICY)]
     for document, arn, kind in owned:
         if not document:
             continue

@@ -83,20 +83,35 @@ _OPERATE: Final[tuple[Rule, ...]] = (
     _rule(["apps"], ["deployments/scale", "statefulsets/scale"], ("get", "patch", "update")),
 )
 
+_LOOK_AT_GROUPS: Final[tuple[Rule, ...]] = (_rule(["leaderworkerset.x-k8s.io"], ["leaderworkersets"]),)
+_OPERATE_GROUPS: Final[tuple[Rule, ...]] = (
+    _rule(["leaderworkerset.x-k8s.io"], ["leaderworkersets/scale"], ("get", "patch", "update")),
+)
+"""Where LeaderWorkerSet is installed: engines over several nodes are seen and scaled like the others."""
+
 
 @dataclass(frozen=True)
 class Role:
-    """A ClusterRole of the kit's, and whether it is bound in the whole cluster or in the kit's namespaces."""
+    """A ClusterRole of the kit's, and whether it is bound in the whole cluster or in the kit's namespaces. `groups` are
+    its further rules where LeaderWorkerSet is installed."""
 
     name: str
     rules: Sequence[Rule]
     everywhere: bool
+    groups: Sequence[Rule] = ()
+
+    def all_rules(self, *, multi_node: bool) -> list[Rule]:
+        """Its rules in a stack with or without LeaderWorkerSet (`multiNode.enabled`)."""
+        return [*self.rules, *(self.groups if multi_node else ())]
+
+
+_VIEWER: Final = Role("viewer", _LOOK, True, _LOOK_AT_GROUPS)
 
 
 ROLES: Final[Mapping[str, Sequence[Role]]] = {
-    "viewer": (Role("viewer", _LOOK, True),),
-    "operator": (Role("viewer", _LOOK, True), Role("operator", _OPERATE, False)),
-    "security": (Role("viewer", _LOOK, True), Role("security", _AUDIT, True)),
+    "viewer": (_VIEWER,),
+    "operator": (_VIEWER, Role("operator", _OPERATE, False, _OPERATE_GROUPS)),
+    "security": (_VIEWER, Role("security", _AUDIT, True)),
 }
 """The ClusterRoles of each kind of person."""
 

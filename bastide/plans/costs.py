@@ -13,7 +13,7 @@ from typing import Final
 
 from bastide.catalogues import eks_versions, prices
 from bastide.catalogues.prices import HOURS_A_MONTH, Price
-from bastide.plans import pool_plan
+from bastide.plans import costs_gateway, pool_plan
 from bastide.settings import Settings
 from bastide.settings.capacity import Block, Reservation, Spot
 from bastide.settings.cluster import AdoptedCluster
@@ -123,6 +123,7 @@ def estimate(settings: Settings, now: datetime | None = None, weights_gb: float 
         *_system(settings),
         *_network(settings),
         *_keys(settings),
+        *(Item(name, unit, count, count, None, why) for name, unit, count, why in costs_gateway.rows(settings)),
     )
     return Estimate(items, tuple(_by_use(settings)), tuple(_phases(settings, weights_gb)))
 
@@ -239,6 +240,7 @@ def _keys(settings: Settings) -> Iterator[Item]:
         names.append("model signatures")
     if settings.access.break_glass is not None:
         names.append("alarm")
+    names += costs_gateway.keys(settings)
     yield Item("KMS keys", ", ".join(names), len(names), len(names), _price(prices.KMS_KEY, settings))
 
 
@@ -251,6 +253,7 @@ def _by_use(settings: Settings) -> Iterator[str]:
     yield "CloudWatch Logs: control plane logs and VPC flow logs, by the GB"
     yield "KMS requests; each yearly rotation adds the price of a key"
     yield "surge nodes during updates"
+    yield from costs_gateway.by_use(settings)
 
 
 def _phases(settings: Settings, weights_gb: float | None) -> Iterator[Phase]:

@@ -59,7 +59,7 @@ def model_bucket_policy(settings: Settings, store: CreatedModelStore) -> str:
     to others. A session of a role has the role's ARN as aws:PrincipalArn."""
     bucket = names.arn("s3", "", "", settings.model_bucket)
     return names.policy_document(
-        _tls_only(bucket),
+        tls_only(bucket),
         _denied("DenyReadsByOthers", READS, f"{bucket}/*", readers(settings, store)),
         _denied("DenyWritesByOthers", WRITES, f"{bucket}/*", publishers(settings, store)),
         *(
@@ -87,7 +87,7 @@ def log_bucket_policy(settings: Settings) -> str:
         "StringEquals": {"aws:SourceAccount": settings.account_id},
     }
     return names.policy_document(
-        _tls_only(bucket),
+        tls_only(bucket),
         {
             "Sid": "AccessLogs",
             "Effect": "Allow",
@@ -107,7 +107,8 @@ def log_bucket_policy(settings: Settings) -> str:
     )
 
 
-def _tls_only(bucket: str) -> dict[str, Any]:
+def tls_only(bucket: str) -> dict[str, Any]:
+    """Nothing of a bucket without TLS."""
     return {
         "Sid": "DenyPlainHttp",
         "Effect": "Deny",

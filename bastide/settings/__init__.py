@@ -5,7 +5,10 @@ without Pulumi.
 """
 
 from bastide.settings.base import UNRESOLVED
+from bastide.settings.cache import CacheSettings, CreatedCache, ExistingCache
 from bastide.settings.cluster import AddonVersions, AdoptedCluster, ClusterSettings, CreatedCluster
+from bastide.settings.database import CreatedDatabase, DatabaseSettings, ExistingDatabase
+from bastide.settings.edge import EdgeSettings
 from bastide.settings.engines import EngineSettings
 from bastide.settings.errors import NoStackError, Problem, SettingsError
 from bastide.settings.images import ImageSettings, ImagesSettings
@@ -30,12 +33,19 @@ __all__ = [
     "AdoptedCluster",
     "AdoptedModelStore",
     "AdoptedNetwork",
+    "CacheSettings",
     "ClusterSettings",
+    "CreatedCache",
     "CreatedCluster",
+    "CreatedDatabase",
     "CreatedModelStore",
     "CreatedNetwork",
+    "DatabaseSettings",
+    "EdgeSettings",
     "EngineSettings",
     "Environment",
+    "ExistingCache",
+    "ExistingDatabase",
     "ImageSettings",
     "ImagesSettings",
     "Layer",

@@ -21,6 +21,7 @@ from bastide.settings.engine_traffic import (
     QueueSettings,
     SloSettings,
 )
+from bastide.settings.route_prices import TokenPrice
 
 EngineName = Annotated[str, label(MAX_ENGINE)]
 
@@ -183,6 +184,10 @@ class EngineSettings(Strict):
 
     load: LoadSettings | None = None
     """The load that is expected; with it the planner says how many replicas it takes."""
+
+    price: TokenPrice | None = None
+    """What its tokens cost to the teams that use it by a route. Without a value the capacity plan and the machine's
+    price say it (docs/routes.md, "Prices"); where neither is known it must be given."""
 
     extra_args: tuple[str, ...] = ()
     """Further arguments of the engine, as `--name=value` or `--name`. What is unsafe, what another setting owns and

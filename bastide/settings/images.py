@@ -55,14 +55,6 @@ class ImagesSettings(Strict):
     tensorrt_llm: ImageSettings = ImageSettings(repository="nvcr.io/nvidia/tensorrt-llm/release", tag="1.2.1")
     """TensorRT-LLM, for engines of that kind."""
 
-    tgi: ImageSettings = ImageSettings(
-        repository="ghcr.io/huggingface/text-generation-inference", tag="3.3.7"
-    )
-    """Text Generation Inference, for engines of that kind."""
-
-    ollama: ImageSettings = ImageSettings(repository="ollama/ollama", tag="0.17.4")
-    """Ollama, for engines of that kind."""
-
     proxy: ImageSettings = ImageSettings(repository="envoyproxy/envoy", tag="distroless-v1.40.0")
     """Envoy, which stands before each engine in its pod and lets through only what clients may call."""
 
@@ -85,3 +77,11 @@ class ImagesSettings(Strict):
         repository="registry.k8s.io/sig-storage/local-volume-node-cleanup", tag="v2.8.0"
     )
     """sig-storage's node cleanup controller: takes away volumes and claims of nodes that are gone."""
+
+    gateway: ImageSettings = ImageSettings(repository="ghcr.io/berriai/litellm-non_root", tag="v1.106.2")
+    """LiteLLM, for the gateway: its makers' image for users other than root, which carries Prisma's engines (their
+    Dockerfile.non_root). Versions 1.82.7 and 1.82.8 were published by a thief and are refused."""
+
+    pii: ImageSettings = ImageSettings(repository="bastide/pii", tag="0.1.0")
+    """Service that finds personal data: the kit's own (images/pii). Nobody publishes it: build it, push it to your
+    registry, and name that here."""

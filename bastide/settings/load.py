@@ -199,6 +199,11 @@ def _salvage_value(field: FieldInfo, raw: object) -> Any:
         if not isinstance(raw, list):
             raise _Mistaken
         return tuple(_salvage_item(item, each) for each in raw)
+    kinds = _variants_in_tuple(annotation)
+    if kinds is not None:
+        if not isinstance(raw, list):
+            raise _Mistaken
+        return tuple(_salvage_variant_item(kinds, each) for each in raw)
     typed: Any = Annotated[(annotation, *field.metadata)] if field.metadata else annotation
     adapter: TypeAdapter[Any] = TypeAdapter(typed)
     return adapter.validate_python(raw)
@@ -215,6 +220,24 @@ def _salvage_item(model: type[BaseModel], raw: object) -> Any:
     """An item that is no mapping keeps its place, so that the others keep their numbers; all of it is
     unusable."""
     return _salvage(model, raw if isinstance(raw, Mapping) else {})
+
+
+def _salvage_variant_item(annotation: Any, raw: object) -> Any:
+    """As `_salvage_item`; of what is no known kind nothing can be said, and it keeps its place by the first."""
+    model = variant_of(annotation, raw)
+    return (
+        _salvage_item(next(iter(variants(annotation).values())), {})
+        if model is None
+        else _salvage(model, raw)
+    )
+
+
+def _variants_in_tuple(annotation: Any) -> Any:
+    """The annotation of a tuple's items, where they are of several kinds."""
+    if get_origin(annotation) is not tuple:
+        return None
+    first = get_args(annotation)[0]
+    return first if variants(first) else None
 
 
 def _model_in_tuple(annotation: Any) -> type[BaseModel] | None:

@@ -61,3 +61,9 @@ class NamespacesSettings(Strict):
 
     groups: NamespaceSettings = NamespaceSettings()
     """`bastide-groups`: LeaderWorkerSet, where it is on."""
+
+    edge: NamespaceSettings = NamespaceSettings()
+    """`bastide-edge`: the load balancer's controller, where there is an edge."""
+
+    secrets: NamespaceSettings = NamespaceSettings()
+    """`bastide-secrets`: External Secrets, where something needs a secret."""

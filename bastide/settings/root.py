@@ -12,11 +12,16 @@ from bastide import names
 from bastide.plans import network_plan
 from bastide.settings.access import AccessSettings
 from bastide.settings.base import UNRESOLVED, Strict, label
+from bastide.settings.cache import CacheSettings, CreatedCache
 from bastide.settings.certificates import CertificatesSettings
 from bastide.settings.cloud import AwsCloud
 from bastide.settings.cluster import AdoptedCluster, ClusterSettings
 from bastide.settings.controllers import MultiNodeSettings, ScalingSettings
+from bastide.settings.data_classes import DataClassesSettings
+from bastide.settings.database import CreatedDatabase, DatabaseSettings
+from bastide.settings.edge import EdgeSettings
 from bastide.settings.engines import EngineSettings
+from bastide.settings.gateway import GatewaySettings
 from bastide.settings.images import ImagesSettings
 from bastide.settings.karpenter import KarpenterSettings
 from bastide.settings.model_store import AdoptedModelStore, CreatedModelStore, ModelStoreSettings
@@ -24,6 +29,11 @@ from bastide.settings.models import ModelSettings
 from bastide.settings.namespaces import NamespacesSettings
 from bastide.settings.network import AdoptedNetwork, NetworkSettings
 from bastide.settings.pools import PoolSettings, SystemPoolSettings
+from bastide.settings.route_guards import PII, GuardSettings, OnFailureSettings
+from bastide.settings.route_hosted import HostedSettings
+from bastide.settings.routes import RouteSettings
+from bastide.settings.secrets import SecretsSettings
+from bastide.settings.teams import TeamSettings
 from bastide.settings.weights import NodeWeights
 
 
@@ -93,6 +103,40 @@ class Settings(Strict):
     multi_node: MultiNodeSettings = MultiNodeSettings()
     """LeaderWorkerSet, for engines with `nodes` above 1."""
 
+    gateway: GatewaySettings = GatewaySettings()
+    """The gateway: the one way to the engines and to hosted models."""
+
+    routes: tuple[RouteSettings, ...] = ()
+    """Public model names of the gateway, and what stands behind each."""
+
+    hosted: tuple[HostedSettings, ...] = ()
+    """Deployments that others run, for routes to use."""
+
+    data_classes: DataClassesSettings = DataClassesSettings()
+    """What may happen to text of each class."""
+
+    teams: tuple[TeamSettings, ...] = ()
+    """Who uses which routes, at what bounds."""
+
+    guards: tuple[GuardSettings, ...] = (PII,)
+    """Guards that classes and routes may name, in the order in which they see a request."""
+
+    on_failure: OnFailureSettings = OnFailureSettings()
+    """What the gateway does with a request while something that it needs is down."""
+
+    database: DatabaseSettings = CreatedDatabase()
+    """The gateway's Postgres: keys, teams and what was spent. Made only where the gateway is on."""
+
+    cache: CacheSettings = CreatedCache()
+    """The gateway's Redis, in which its replicas count limits together. Made only where the gateway is on."""
+
+    secrets: SecretsSettings = SecretsSettings()
+    """Where secrets lie, where their values come from, and how often they are renewed. Made only where something needs
+    them."""
+
+    edge: EdgeSettings | None = None
+    """The gateway's entrance: load balancer and firewall. Without it the gateway is reached in the cluster alone."""
+
     images: ImagesSettings = ImagesSettings()
     """Container images."""
 
@@ -161,6 +205,11 @@ class Settings(Strict):
         return names.model_log_bucket(self.name, self.environment, self.region, self.account_id)
 
     @property
+    def audit_bucket(self) -> str:
+        """The name of the bucket of the gateway's audit trail."""
+        return names.audit_bucket(self.prefix, self.account_id)
+
+    @property
     def all_tags(self) -> dict[str, str]:
         """Tags for every AWS resource: the kit's own and the stack's."""
         return {
@@ -187,12 +236,14 @@ class Settings(Strict):
         return next(each for each in self.pools if each.name == name)
 
     def unused_images(self) -> set[str]:
-        """Fields of `images` of which the stack runs nothing: of other kinds of engines, and of volumes that no pool
-        has."""
+        """Fields of `images` of which the stack runs nothing: of other kinds of engines, of volumes that no pool has,
+        and of a gateway that is off."""
         kinds = {engine.kind.replace("-", "_") for engine in self.engines}
-        unused = {"sglang", "tensorrt_llm", "tgi", "ollama"} - kinds
+        unused = {"vllm", "sglang", "tensorrt_llm"} - kinds
         if not any(isinstance(pool.weights, NodeWeights) for pool in self.pools):
             unused |= {"local_volume_provisioner", "local_volume_node_cleanup"}
+        if not self.gateway.enabled:
+            unused |= {"gateway", "pii"}
         return unused
 
     def unresolved(self) -> list[str]:
@@ -225,16 +276,26 @@ class Settings(Strict):
             for name, image in self.certificates.image_settings().items()
             if self.certificates.internal and image.digest == UNRESOLVED
         ]
-        wanted = any(pool.provisioner == "karpenter" for pool in self.pools)
-        karpenter = ["karpenter.image.digest"] if wanted and self.karpenter.image.digest == UNRESOLVED else []
         scaling = [
             f"scaling.images.{name}.digest"
             for name, image in self.scaling.image_settings().items()
             if self.scaling.enabled and image.digest == UNRESOLVED
         ]
-        groups = (
-            ["multiNode.image.digest"]
-            if self.multi_node.enabled and self.multi_node.image.digest == UNRESOLVED
-            else []
-        )
-        return images + addons + models + releases + certificates + karpenter + scaling + groups
+        return images + addons + models + releases + certificates + scaling + self._unresolved_controllers()
+
+    def _unresolved_controllers(self) -> list[str]:
+        """The same of controllers with one image each, where the stack has them."""
+        gateway = self.gateway.enabled
+        running = {
+            "karpenter": self.karpenter.image
+            if any(pool.provisioner == "karpenter" for pool in self.pools)
+            else None,
+            "multiNode": self.multi_node.image if self.multi_node.enabled else None,
+            "secrets": self.secrets.image if gateway else None,
+            "edge": self.edge.image if gateway and self.edge is not None else None,
+        }
+        return [
+            f"{name}.image.digest"
+            for name, image in running.items()
+            if image is not None and image.digest == UNRESOLVED
+        ]

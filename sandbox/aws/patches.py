@@ -9,10 +9,13 @@ from typing import Any
 
 from sandbox.aws import (
     acm_gaps,
+    elasticache_gaps,
+    held_by_services,
     iam_simulation,
     kms_gaps,
     logs_gaps,
     missing_things,
+    rds_gaps,
     s3_buckets,
     s3_gaps,
     service_quotas,
@@ -48,6 +51,9 @@ def apply(faults: Faults) -> None:
     kms_gaps.apply()
     acm_gaps.apply()
     missing_things.apply()
+    rds_gaps.apply()
+    elasticache_gaps.apply()
+    held_by_services.apply()
 
 
 def _wrap(owner: Any, name: str, make: Callable[[Any], Any]) -> None:

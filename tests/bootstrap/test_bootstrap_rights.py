@@ -28,6 +28,19 @@ NOT_USED: Final = {
     r"autoscaling:DescribeTags": "flow logs of a VPC, not of an Auto Scaling group",
     r"ec2:(AcceptAddressTransfer|AssociateAddress|DisassociateAddress)": "an address is a NAT gateway's alone",
     r"ec2:.*NatGatewayAddress": "a NAT gateway has one address",
+    r"(amplify|apigateway|apprunner|appsync|bedrock-agentcore|cognito-idp|payments):.*": "a firewall guards the load "
+    "balancer alone, which signs nobody in",
+    r"ec2:.*VerifiedAccess.*": "a firewall guards the load balancer alone",
+    r"ec2:DescribeIpamPools|elasticloadbalancing:Modify(CapacityReservation|IpPools)": "not set",
+    r"elasticloadbalancing:((Create|Delete)WebACLAssociation|GetLoadBalancerWebACL)": "WAF asks for SetWebACL",
+    r"elasticloadbalancing:(Dere|Re)gisterTargets": "on purpose: pods are registered by the controller",
+    r"wafv2:(Get|Put)PermissionPolicy": "no rule group is shared",
+    r"rds:(AddRoleTo|RemoveRoleFrom)DBInstance|rds:.*(Replica|Restore|AutomatedBackupsReplication).*": "not set",
+    r"rds:Describe(DBCluster.*|DBInstanceAutomatedBackups|DBSnapshots|EngineDefaultParameters|Events)": "no restore",
+    r"elasticache:(Create|Delete)CacheCluster|elasticache:CreateSnapshot": "nodes come with their group; no snapshots",
+    r"elasticache:(ModifyReplicationGroupShardConfiguration|DescribeEngineDefaultParameters)": "one group of nodes",
+    r"iam:(ListRoles|DescribeOrganization)": "roles are known by their names",
+    r"logs:(CreateLogStream|PutLogEvents|GetLogDelivery|ListLogDeliveries|UpdateLogDelivery)": "the cache has no log",
     r"ec2:(Associate|Disassociate)SubnetCidrBlock": "no IPv6",
     r"ec2:(CreateVpcEncryptionControl|ModifyVpcTenancy|AttachVpnGateway|DetachVpnGateway)": "not set",
     r"eks:ActivateCertificateAuthority": "EKS rotates its CA by itself",
@@ -42,6 +55,8 @@ NOT_USED: Final = {
     r"s3:PutObjectLockConfiguration": "IAM's action is PutBucketObjectLockConfiguration",
     r"s3tables:.*": "no tables",
     r"sns:PutDataProtectionPolicy": "not set",
+    r"secretsmanager:GetSecretValue": "on purpose: values that the store makes are put and not read",
+    r"secretsmanager:(ReplicateSecretTo|RemoveRegionsFrom)\w+": "a region's secrets stay in it",
     r"vpc-lattice:.*|vpce:.*": "endpoints lead to AWS's services of the same region",
     r"s3:DeleteObject": "only where the stack is not protected: destroy empties the bucket",
     r"iam:PutRolePermissionsBoundary": "only where the stack has a bound",
@@ -55,6 +70,7 @@ NOT_IN_SCHEMAS: Final = {
     "ec2:ModifySecurityGroupRules": "the provider changes a rule in place",
     "ec2:Describe*": "reads only",
     "eks:ListClusters": "read only",
+    "elasticache:ResetCacheParameterGroup": "a parameter that is no longer set goes back to its family's value",
     "eks:ListNodegroups": "read only",
     "iam:ListInstanceProfilesForRole": "the provider looks before it deletes a role",
     "iam:UntagInstanceProfile": "tags change",
@@ -70,6 +86,7 @@ NOT_IN_SCHEMAS: Final = {
     "s3:GetObject": "Pulumi's state",
     "s3:PutObject": "Pulumi's state",
     "cloudformation:GetResource": "read only",
+    "secretsmanager:PutSecretValue": "the program fills a secret that has no value",
 }
 """What is allowed and no schema of a registered type names, with the use."""
 
@@ -86,7 +103,9 @@ def full(varied: Callable[..., Settings]) -> Settings:
         "fallbackInstanceTypes": ["g6e.24xlarge"],
     }
     return varied(
-        certificates={"domain": "llm.example.com", "zoneId": "Z0123456789ABCDEFGHIJ"},
+        certificates={"internal": True, "domain": "llm.example.com", "zoneId": "Z0123456789ABCDEFGHIJ"},
+        gateway={"enabled": True},
+        edge={"scheme": "public"},
         access={
             "breakGlass": {
                 "trusted": ["arn:aws:iam::123456789012:role/oncall"],
@@ -201,6 +220,8 @@ def test_every_action_exists(full: Settings) -> None:
         "sqs",
         "events",
         "cloudwatch",
+        "elasticache",
+        "secretsmanager",
     ):
         model = session.get_service_model(service)
         signed = model.signing_name
@@ -337,6 +358,19 @@ def test_a_small_stack_gets_no_rights_for_what_it_has_not(settings: Settings) ->
     assert "edge" not in policies(settings)
     text = json.dumps(documents(settings))
     assert not re.search(r"(sns|sqs|acm|route53|events):", text)
+
+
+def test_the_public_half_of_an_adopted_signing_key_is_read_and_no_key_signs(
+    full: Settings, varied: Callable[..., Settings]
+) -> None:
+    key = "arn:aws:kms:us-east-1:999999999999:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    adopted = varied(modelStore={"signing": {"keyArn": key}})
+    assert not _reached(full, "kms:GetPublicKey", key)
+    assert _reached(adopted, "kms:GetPublicKey", key)
+    assert not _reached(adopted, "kms:PutKeyPolicy", key)
+    for settings in (full, adopted):
+        assert not _reached(settings, "kms:Sign", key)
+        assert not _reached(settings, "kms:Sign", "arn:aws:kms:us-east-1:123456789012:key/x")
 
 
 def test_a_protected_stack_cannot_empty_its_bucket(varied: Callable[..., Settings]) -> None:

@@ -100,6 +100,8 @@ def created(kubectl: Kubectl, item: dict[str, Any]) -> subprocess.CompletedProce
     [
         ("vllm", "sandbox-values.yaml", "restricted"),
         ("vllm", "prod-us-east-1-values.yaml", "restricted"),
+        ("gateway", "plain-values.yaml", "restricted"),
+        ("gateway", "whole-values.yaml", "restricted"),
         ("node-agents", "both-values.yaml", "privileged"),
     ],
 )

@@ -57,6 +57,12 @@ class Recording(mocks.Mocks):
             state["vpcConfig"] = {**args.inputs["vpcConfig"], "clusterSecurityGroupId": "sg-of-the-cluster"}
         if args.typ == "aws:ec2/launchTemplate:LaunchTemplate":
             state["latestVersion"] = 1
+        if args.typ == "aws:rds/instance:Instance":
+            state |= {"address": "database.example", "resourceId": "db-MADE"}
+            secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:rds!made"
+            state["masterUserSecrets"] = [{"secretArn": secret}]
+        if args.typ == "aws:elasticache/replicationGroup:ReplicationGroup":
+            state["primaryEndpointAddress"] = "cache.example"
         if args.typ == "aws:kms/key:Key":
             state["keyId"] = f"{args.name}-id"
             state["arn"] = f"arn:aws:kms:us-east-1:123456789012:key/{args.name}"

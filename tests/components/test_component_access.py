@@ -57,6 +57,28 @@ def test_each_person_has_one_entry_with_the_group_of_the_role_and_no_access_poli
     assert not associated & entries.keys()
 
 
+def test_operators_scale_engines_over_several_nodes_where_there_are_any(access: Recording) -> None:
+    both = [
+        {
+            each.inputs["metadata"]["name"]: {
+                (resource, verb)
+                for rule in each.inputs["rules"]
+                if rule["apiGroups"] == ["leaderworkerset.x-k8s.io"]
+                for resource in rule["resources"]
+                for verb in rule["verbs"]
+            }
+            for each in recorded.of(":ClusterRole")
+        }
+        for recorded in (access, region_of(stack("sandbox", access=ACCESS, multiNode={"enabled": True})))
+    ]
+    assert not any(both[0].values())
+    looks = {("leaderworkersets", verb) for verb in ("get", "list", "watch")}
+    scales = {("leaderworkersets/scale", verb) for verb in ("get", "patch", "update")}
+    assert both[1]["bastide-viewer"] == looks
+    assert both[1]["bastide-operator"] == scales
+    assert not both[1]["bastide-security"]
+
+
 def test_viewers_and_security_see_the_whole_cluster_and_operators_act_in_our_namespaces(
     access: Recording,
 ) -> None:

@@ -14,6 +14,7 @@ from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 from bastide.bootstrap.rights import bound
 from bastide.settings import Settings
+from components import secret_values
 
 
 def _settings() -> Settings:
@@ -31,12 +32,23 @@ def _settings() -> Settings:
             "notify": ["oncall@example.com"],
         }
     }
-    return stack("sandbox", pools=pools, access=access)
+    certificates = {"internal": True, "domain": "gw.example.com", "zoneId": "Z1"}
+    return stack(
+        "sandbox",
+        pools=pools,
+        access=access,
+        certificates=certificates,
+        gateway={"enabled": True},
+        edge={"scheme": "public"},
+    )
 
 
 @pytest.fixture(scope="module")
 def everything() -> Recording:
-    return region_of(_settings())
+    with pytest.MonkeyPatch.context() as patch:
+        # The values of secrets are made in AWS itself.
+        patch.setattr(secret_values, "ensure", lambda *_: "a-version")
+        return region_of(_settings())
 
 
 def test_no_role_loses_a_right_by_the_bound(everything: Recording) -> None:

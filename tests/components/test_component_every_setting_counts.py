@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bastide.plans import keda, leader_worker_set, namespace_quotas
-from bastide.plans.capacity.report import outputs
+from bastide.plans.capacity.documents import outputs
+from bastide.plans.routing import document as route_document
 from bastide.plans.serving import chart_values
 from bastide.settings import EngineSettings, ImagesSettings, Settings, SettingsError, read_stack_file
 from bastide.settings.base import Strict
@@ -70,6 +71,8 @@ def signed(**signing: Any) -> Raw:
 IMAGE = {"repository": "mine/controller", "tag": "1", "digest": f"sha256:{DIGEST}"}
 DRAFT_MODELS = [SANDBOX["models"][0], {**SANDBOX["models"][0], "name": "other"}]
 KEPT = {"kind": "node", "storageClass": "local", "sizeGib": 100}
+PRICE = {"inputPerMillion": 1, "outputPerMillion": 2, "source": "a contract", "read": "2026-11-01"}
+ROUTED = {"routes": [{"name": "chat", "deployments": [{"name": SANDBOX["engines"][0]["name"]}]}]}
 QUANTIZED = raw(engine={"kvCacheDtype": "fp8"})
 NODES_KEEP = raw(pool={"weights": KEPT}, engine={"rollout": "replace"})
 
@@ -102,6 +105,18 @@ CHANGES: dict[str, Raw | tuple[Raw, Raw]] = {
             raw(engine={"load": LOAD}),
         )
         for name, value in LOAD.items()
+    },
+    **{
+        f"engine.price.{name}": (
+            raw(engine={"price": {**PRICE, name: value}}, **ROUTED),
+            raw(engine={"price": PRICE}, **ROUTED),
+        )
+        for name, value in (
+            ("inputPerMillion", 3),
+            ("outputPerMillion", 3),
+            ("source", "another"),
+            ("read", "2026-11-02"),
+        )
     },
     "engine.health.stallSeconds": raw(engine={"health": {"stallSeconds": 300}}),
     "engine.health.hungSeconds": raw(engine={"health": {"hungSeconds": 300}}),
@@ -165,12 +180,10 @@ REGISTERED: dict[str, Any] = {
 """Settings that components alone read, with values that nothing else has."""
 
 REFUSED: dict[str, tuple[Raw, str]] = {
-    "images.tgi": (raw(engine={"kind": "tgi"}), "no pod of the kit can run it"),
-    "images.ollama": (raw(engine={"kind": "ollama"}), "no pod of the kit can run it"),
     "model.kind": (raw(model={"kind": "adapter"}), "adapter"),
     "model.quality": (QUANTIZED, "has no table of"),
 }
-"""Settings that decide what is refused; images of kinds that are always refused are read by nothing until then."""
+"""Settings that decide what is refused."""
 
 
 def told(changed: Raw) -> str:
@@ -186,6 +199,7 @@ def told(changed: Raw) -> str:
         "lws": settings.multi_node.enabled and leader_worker_set.release_values(settings),
         "quota": namespace_quotas.hard(settings, "serving"),
         "capacity": outputs(settings),
+        "routes": route_document.document(settings),
     }
     return json.dumps(found, sort_keys=True, default=str)
 
@@ -218,7 +232,8 @@ def test_every_setting_of_serving_has_a_change() -> None:
     signing = {name for each in variants(SigningSettings).values() for name in leaves(each, "signing")}
     known = (
         (leaves(EngineSettings, "engine") - program)
-        | leaves(ImagesSettings, "images")
+        # The gateway's are held to the same in test_component_gateway_settings_count.py.
+        | (leaves(ImagesSettings, "images") - {"images.gateway", "images.pii"})
         | leaves(ScalingSettings, "scaling")
         | leaves(MultiNodeSettings, "multiNode")
         | leaves(ModelSettings, "model")

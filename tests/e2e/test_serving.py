@@ -1,10 +1,11 @@
-"""What an update of a model or an image touches, and who reaches an engine (`make prove PART=serving`, which also
-runs the proofs against real vLLM in tests/serving, tests/capacity and tests/charts)."""
+"""What an update of a model, an image or a route touches, and who reaches engines and gateway (`make prove
+PART=serving`, which also runs the proofs against real vLLM in tests/serving, tests/capacity and tests/charts)."""
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +15,20 @@ from .conftest import Sandbox, Stack
 pytestmark = [pytest.mark.world, pytest.mark.proof, pytest.mark.xdist_group("serving")]
 
 ENGINE = "kubernetes:helm.sh/v3:Release::bastide-vllm-chat-release"
+GATEWAY = "kubernetes:helm.sh/v3:Release::bastide-gateway-release"
+
+
+def _configure(stack: Stack, change: Callable[[dict[str, Any]], None] = lambda config: None) -> None:
+    """The committed stack with a gateway before its engine, and `change` made to it."""
+
+    def whole(config: dict[str, Any]) -> None:
+        config["bastide:gateway"] = {"enabled": True}
+        config["bastide:certificates"] = {"internal": True}
+        config["bastide:routes"] = [{"name": "chat", "deployments": [{"name": "chat"}]}]
+        config["bastide:teams"] = [{"name": "research", "dataClass": "internal", "routes": ["chat"]}]
+        change(config)
+
+    stack.configure(whole)
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -36,9 +51,10 @@ def _touched(stack: Stack) -> dict[str, str]:
     }
 
 
-def _changed_values(stack: Stack) -> dict[str, tuple[Any, Any]]:
-    """Path in the engine's Helm values -> (now, then)."""
-    step = next(step for step in stack.steps() if step["urn"].endswith("vllm-chat-release"))
+def _changed_values(stack: Stack, release: str = ENGINE) -> dict[str, tuple[Any, Any]]:
+    """Path in the release's Helm values -> (now, then)."""
+    name = release.rpartition("::")[2]
+    step = next(step for step in stack.steps() if step["urn"].endswith(f"::{name}"))
     now, then = (dict(_leaves(step[each]["inputs"]["values"])) for each in ("oldState", "newState"))
     return {
         path: (now.get(path), then.get(path))
@@ -48,7 +64,7 @@ def _changed_values(stack: Stack) -> dict[str, tuple[Any, Any]]:
 
 
 def test_the_region_stands(stack: Stack) -> None:
-    stack.configure()
+    _configure(stack)
     done = stack.up()
     assert done.code == 0, done.text[-4000:]
 
@@ -57,7 +73,7 @@ def test_a_new_model_version_touches_only_what_carries_it(stack: Stack) -> None:
     def newer(config: dict[str, Any]) -> None:
         config["bastide:models"][0] |= {"version": "1.1.0", "sha256": "ab" * 32}
 
-    stack.configure(newer)
+    _configure(stack, newer)
     touched = _touched(stack)
     print("a new model version touches:", touched)
     # Beside the engine the right to read it: a role names the versions that its engine may read.
@@ -71,7 +87,7 @@ def test_a_new_model_version_touches_only_what_carries_it(stack: Stack) -> None:
         assert path.startswith(("model.", "fetch.", "engine.args["))
         assert "1.0.0" in str(now) or "sha256" in path
         assert "1.1.0" in str(then) or "sha256" in path
-    stack.configure()
+    _configure(stack)
     assert _touched(stack) == {}, "back by the same line"
 
 
@@ -79,12 +95,39 @@ def test_a_new_image_touches_only_what_carries_it(stack: Stack) -> None:
     def newer(config: dict[str, Any]) -> None:
         config["bastide:images"] = {"vllm": {"repository": "vllm/vllm-openai", "tag": "v0.32.1"}}
 
-    stack.configure(newer)
+    _configure(stack, newer)
     touched = _touched(stack)
     print("a new image touches:", touched)
     assert touched == {ENGINE: "update"}
     assert _changed_values(stack) == {"images.vllm.tag": ("v0.32.0", "v0.32.1")}
-    stack.configure()
+    _configure(stack)
+    assert _touched(stack) == {}, "back by the same line"
+
+
+def test_a_new_route_touches_the_gateway_alone(stack: Stack) -> None:
+    def more(config: dict[str, Any]) -> None:
+        config["bastide:routes"].append(
+            {"name": "quick", "deployments": [{"name": "chat"}], "timeoutSeconds": 5}
+        )
+        config["bastide:teams"][0] |= {"routes": ["chat", "quick"], "rpm": 60}
+
+    _configure(stack, more)
+    touched = _touched(stack)
+    print("a new route and a team's limit touch:", touched)
+    assert touched == {GATEWAY: "update"}
+    assert _changed_values(stack, GATEWAY).keys() == {"config.config.yaml", "config.routes.json"}
+    _configure(stack)
+    assert _touched(stack) == {}, "back by the same line"
+
+
+def test_a_new_image_of_the_gateway_touches_the_gateway_alone(stack: Stack) -> None:
+    def newer(config: dict[str, Any]) -> None:
+        config["bastide:images"] = {"gateway": {"tag": "v1.107.0"}}
+
+    _configure(stack, newer)
+    assert _touched(stack) == {GATEWAY: "update"}
+    assert _changed_values(stack, GATEWAY) == {"images.gateway.tag": ("v1.106.2", "v1.107.0")}
+    _configure(stack)
     assert _touched(stack) == {}, "back by the same line"
 
 
@@ -97,12 +140,15 @@ def test_who_reaches_the_engine_and_what_it_reaches(sandbox: Sandbox) -> None:
     found = json.loads(told.text)
     open_in = {row["peer"] for row in found if row["side"] == "reached by" and row["ports"]}
     open_out = {row["peer"] for row in found if row["side"] == "reaches" and row["ports"]}
-    ours = "bastide-gateway, bastide-serving, bastide-system"
+    ours = ", ".join(
+        f"bastide-{each}" for each in ("certificates", "gateway", "pki", "secrets", "serving", "system")
+    )
     assert open_in == {
         "its own node (kubelet: probes)",
         f"any pod with bastide.dev/role=gateway in {ours}",
         f"any pod with bastide.dev/role=monitoring in {ours}",
         "any pod with app.kubernetes.io/instance=vllm-chat and app.kubernetes.io/name=vllm-test in bastide-serving",
+        "bastide-gateway/Deployment/gateway",
     }
     # Name servers, the private subnets with S3's endpoint (and what has an address there), its own credentials.
     assert {peer.split(" ")[0].split("/")[0] for peer in open_out} == {"any", "kube-system", "VPC", "Pod"}
@@ -111,3 +157,52 @@ def test_who_reaches_the_engine_and_what_it_reaches(sandbox: Sandbox) -> None:
         80,
         443,
     }
+
+
+def test_what_the_gateways_pods_reach_and_that_they_stand(sandbox: Sandbox) -> None:
+    told = sandbox.run("bastide", "sandbox", "reach", "bastide-gateway", "--json")
+    assert told.code == 0, told.text
+    found = [row for row in json.loads(told.text) if row["ports"]]
+
+    def ports(workload: str, side: str) -> set[int]:
+        return {
+            port["to"]
+            for row in found
+            if row["workload"] == f"bastide-gateway/Deployment/{workload}"
+            and row["side"] == side
+            and "its own node" not in row["peer"]
+            for port in row["ports"]
+        }
+
+    assert ports("gateway", "reached by") == {4000, 4001, 4002}
+    # Names, engines, the pii service, Postgres, Redis, AWS's endpoints, its own credentials; nothing is hosted here.
+    assert ports("gateway", "reaches") == {53, 8000, 8443, 5432, 6379, 443, 80}
+    assert not [row for row in found if row["peer"].startswith("internet")]
+    assert ports("pii", "reached by") == {8443}
+    assert ports("pii", "reaches") == set()
+    pods = sandbox.kubectl("get", "pods", "-n", "bastide-gateway", "-l", "app.kubernetes.io/name=gateway")[
+        "items"
+    ]
+    nodes = {each["metadata"]["name"]: each for each in sandbox.kubectl("get", "nodes")["items"]}
+    zones = [
+        nodes[each["spec"]["nodeName"]]["metadata"]["labels"]["topology.kubernetes.io/zone"] for each in pods
+    ]
+    # Two system nodes in two zones: never all in one.
+    assert (len(zones), len(set(zones))) == (3, 2)
+
+
+def test_no_secret_is_in_the_state_the_values_or_what_helm_keeps(sandbox: Sandbox, stack: Stack) -> None:
+    secrets = sandbox.kubectl("get", "secret", "gateway-secrets", "-n", "bastide-gateway")["data"]
+    assert secrets.keys() == {"gateway-master-key", "gateway-salt-key"}
+    state = json.dumps(stack.state())
+    values = sandbox.run("helm", "get", "all", "gateway", "-n", "bastide-gateway").text
+    objects = sandbox.run(
+        "kubectl", "get", "pods,deployments,configmaps,jobs", "-n", "bastide-gateway", "-o", "yaml"
+    ).text
+    assert "gateway-master-key" in values
+    for value in secrets.values():
+        plain = base64.b64decode(value).decode()
+        assert len(plain) > 40
+        for text in (state, values, objects):
+            assert plain not in text
+            assert value not in text

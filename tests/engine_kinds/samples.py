@@ -105,6 +105,7 @@ OUTSIDE = {
     "lane",
     "slo",
     "load",
+    "price",
     "health",
     "rollout",
     "autoscaling",

@@ -89,7 +89,11 @@ def test_a_plain_engine_of_a_kind_is_not_refused_and_listens_inside_its_pod_only
     assert "0.0.0.0" not in everything  # noqa: S104
     assert "/models/served/1.0.0" in everything
     assert not re.search(r"trust|api[-_]key|token=", everything)
-    assert found.image in ImagesSettings.model_fields
+    if found.cannot_run:
+        assert not found.image, "no field of images is read by nothing"
+        assert kind not in ImagesSettings.model_fields
+    else:
+        assert found.image in ImagesSettings.model_fields
 
 
 @pytest.mark.parametrize("kind", engine_kinds.KINDS)
@@ -126,8 +130,10 @@ def test_a_kind_that_no_pod_can_run_is_refused(kind: str) -> None:
 
 
 def test_only_the_images_of_kinds_in_use_are_asked_for() -> None:
-    assert not {"images.sglang.digest", "images.tgi.digest"} & set(stack().unresolved())
+    assert not {"images.sglang.digest", "images.tensorrtLlm.digest"} & set(stack().unresolved())
+    assert "images.vllm.digest" in stack().unresolved()
     assert "images.sglang.digest" in stack(kind="sglang").unresolved()
+    assert "images.vllm.digest" not in stack(kind="sglang").unresolved()
     assert "images.tensorrtLlm.digest" in stack(kind="tensorrt-llm").unresolved()
 
 

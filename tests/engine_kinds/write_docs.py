@@ -24,6 +24,8 @@ bastide:engines:
 
 A setting that a kind cannot express is refused by name, with the reason; nothing is dropped in silence. Values that equal the default are not refused: what even a default promises and a kind does not keep is listed under "not kept".
 
+TGI and Ollama are rendered and refused: their settings are mapped and tested, but no pod of the kit can run them, so a stack file with one of them does not load, and they have no image among `bastide:images`. The reason stands with each.
+
 "judged by its own parser" means that the tests hand everything that is rendered to the engine's own package: vLLM's and SGLang's parsers of arguments, Ollama's reader of its environment. "rendered only" means that nobody here ran or parsed it: flags were read from the sources named in the kind's module (`bastide/plans/engine_kinds/`), and a first start may show what was missed.
 """
 

@@ -15,6 +15,7 @@ import yaml
 from bastide.settings.certificates import CERT_MANAGER
 from bastide.settings.controllers import KEDA, LEADER_WORKER_SET
 from bastide.settings.karpenter import KARPENTER
+from bastide.settings.secrets import EXTERNAL_SECRETS
 from sandbox.plugins.kubernetes import unserved, upstream
 
 pytestmark = [pytest.mark.world, pytest.mark.xdist_group("plugin-kubernetes")]
@@ -28,7 +29,7 @@ def test_every_version_that_the_settings_pin_is_known() -> None:
         ("lws", LEADER_WORKER_SET),
     }
     assert set(upstream.SOURCES) == wanted
-    assert set(upstream.DEFINITIONS) == {("keda", KEDA)}
+    assert set(upstream.DEFINITIONS) == {("keda", KEDA), ("external-secrets", EXTERNAL_SECRETS)}
 
 
 @pytest.mark.parametrize(("name", "version"), sorted(upstream.SOURCES))

@@ -183,20 +183,23 @@ def test_a_table_whose_numbers_are_too_low_forbids_serving() -> None:
     low = table(LLAMA, "fp8", "none", candidate=0.7, delta=-0.2, lost=20)
     (found,) = with_quality([low], quantization="fp8")
     assert "needle at 1,024 tokens: 0.90 falls to 0.70" in found
+    (found,) = with_quality([table(LLAMA, "awq", "none"), low], quantization="fp8")
+    assert found.startswith("bastide:models[0].quality[1]: the table of")
 
 
 @pytest.mark.parametrize(
-    ("quality", "said"),
+    ("quality", "place", "said"),
     [
-        ("quality/a.yaml", "is not a list"),
-        (["/etc/passwd"], "is no table"),
-        ([{"format": "bastide-quality/9"}], "has the format 'bastide-quality/9'"),
-        ([7], "is no table of quality"),
+        ("quality/a.yaml", "quality", "is not a list"),
+        (["/etc/passwd"], "quality[0]", "is no table"),
+        ([{"format": "bastide-quality/9"}], "quality[0]", "has the format 'bastide-quality/9'"),
+        ([table(LLAMA, "fp8", "none"), 7], "quality[1]", "is no table of quality"),
     ],
 )
-def test_what_is_no_table_is_refused(quality: Any, said: str) -> None:
-    found = with_quality(quality, quantization="fp8")
-    assert any(each.startswith("bastide:models[0].quality") and said in each for each in found), found
+def test_what_is_no_table_is_refused_where_it_stands(quality: Any, place: str, said: str) -> None:
+    (found,) = with_quality(quality, quantization="fp8")
+    assert found.startswith(f"bastide:models[0].{place}: ")
+    assert said in found
 
 
 @pytest.mark.parametrize(

@@ -52,3 +52,20 @@ def test_a_key_without_the_prefix_stands_once_in_the_copy(tmp_path: Path) -> Non
     config = yaml.safe_load((copied / "stacks/Pulumi.dev.yaml").read_text())["config"]
     assert config["bastide:environment"] == "dev"
     assert "environment" not in config
+
+
+def test_values_that_only_the_stacks_own_key_opens_are_left_out_and_named(tmp_path: Path) -> None:
+    shutil.copytree(STACKS, tmp_path / "stacks")
+    path = tmp_path / "stacks/Pulumi.dev.yaml"
+    content = yaml.safe_load(path.read_text())
+    content |= {"secretsprovider": "awskms://alias/state", "encryptedkey": "x", "encryptionsalt": "v1:x"}
+    content["config"] |= {"secret:provider-a": {"secure": "v1:x"}, "secret:provider-b": "in plain text"}
+    path.write_text(yaml.safe_dump(content))
+    copied = tmp_path / "copy"
+    copied.mkdir()
+    assert _copy(copied, path, load_stack_file(path)) == ["secret:provider-a"]
+    made = yaml.safe_load((copied / "stacks/Pulumi.dev.yaml").read_text())
+    assert set(made) == {"config"}
+    assert "secret:provider-a" not in made["config"]
+    # What a real run refuses, a rehearsal refuses too.
+    assert made["config"]["secret:provider-b"] == "in plain text"

@@ -14,7 +14,18 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from bastide.bootstrap.rights import boundary, cluster, edge, identity, network, state, storage
+from bastide.bootstrap.rights import (
+    boundary,
+    cluster,
+    edge,
+    entrance,
+    identity,
+    network,
+    secrets,
+    state,
+    storage,
+    stores,
+)
 from bastide.bootstrap.rights.base import Right, Scope
 from bastide.settings import Settings
 
@@ -31,6 +42,9 @@ _TOPICS: Final = {
     "identity": identity.rights,
     "storage": storage.rights,
     "edge": edge.rights,
+    "stores": stores.rights,
+    "secrets": secrets.rights,
+    "entrance": entrance.rights,
 }
 
 

@@ -15,8 +15,11 @@ from typing import Final
 
 from bastide import names
 from bastide.bootstrap.rights.base import Right, Scope
-from bastide.plans import karpenter_plan
+from bastide.plans import audit, cache, karpenter_plan
+from bastide.settings.cache import CreatedCache
+from bastide.settings.database import CreatedDatabase, ExistingDatabase
 from bastide.settings.model_store import AdoptedModelStore
+from bastide.settings.secrets import AwsSecretsManager
 
 _COMPUTE: Final = (
     *("autoscaling:DescribeAutoScalingGroups", "autoscaling:UpdateAutoScalingGroup"),
@@ -81,7 +84,75 @@ def rights(scope: Scope) -> list[Right]:
     if isinstance(settings.model_store, AdoptedModelStore):
         key = settings.model_store.key_arn
         found.append(Right("AdoptedKey", "of an adopted bucket", ["kms:Decrypt", "kms:DescribeKey"], [key]))
+    if settings.gateway.enabled:
+        found += [*_stores(scope), *_secrets(scope), *_audit(scope)]
     return [*found, *_karpenter(scope)] if karpenter_plan.pools(settings) else found
+
+
+def _audit(scope: Scope) -> list[Right]:
+    """What the gateway writes of its audit trail."""
+    if audit.wanted(scope.settings) is None:
+        return []
+    bucket = names.arn("s3", "", "", scope.settings.audit_bucket)
+    return [
+        Right(
+            "WriteAuditTrail",
+            "objects with a lock, which nobody of the stack reads",
+            ["s3:PutObject", "s3:PutObjectRetention"],
+            [f"{bucket}/{audit.PREFIX}*"],
+        )
+    ]
+
+
+def _stores(scope: Scope) -> list[Right]:
+    """What the gateway and its migrations do with database and cache."""
+    settings = scope.settings
+    wanted = settings.database
+    found: list[Right] = []
+    if wanted.auth == "iam":
+        server = wanted.resource_id if isinstance(wanted, ExistingDatabase) else "*"
+        found.append(
+            Right(
+                "SignInToDatabase",
+                "as the gateway's user alone; AWS makes the instance's id, so no name stands for it",
+                ["rds-db:connect"],
+                [scope.arn("rds-db", f"dbuser:{server}/{wanted.user}")],
+            )
+        )
+    if isinstance(wanted, CreatedDatabase):
+        found.append(
+            Right(
+                "ReadAdministratorsPassword",
+                "migrations make the gateway's user",
+                ["secretsmanager:GetSecretValue"],
+                [scope.arn("secretsmanager", "secret:rds!db-*")],
+            )
+        )
+    if isinstance(settings.cache, CreatedCache):
+        name = cache.identifier(settings)
+        found.append(
+            Right(
+                "SignInToCache",
+                "as the gateway's user alone",
+                ["elasticache:Connect"],
+                [scope.arn("elasticache", f"{kind}:{name}") for kind in ("replicationgroup", "user")],
+            )
+        )
+    return found
+
+
+def _secrets(scope: Scope) -> list[Right]:
+    """What External Secrets reads."""
+    if not isinstance(scope.settings.secrets.store, AwsSecretsManager):
+        return []
+    return [
+        Right(
+            "ReadSecrets",
+            "External Secrets reads the stack's secrets; none writes",
+            ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"],
+            [scope.arn("secretsmanager", f"secret:{scope.settings.prefix}/*")],
+        )
+    ]
 
 
 def _karpenter(scope: Scope) -> list[Right]:

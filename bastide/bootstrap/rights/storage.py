@@ -5,6 +5,7 @@ from __future__ import annotations
 from bastide import names
 from bastide.bootstrap.rights.base import Right, Scope
 from bastide.settings.model_store import AdoptedModelStore
+from bastide.settings.signing import KmsSigning
 
 
 def rights(scope: Scope) -> list[Right]:
@@ -109,6 +110,16 @@ def rights(scope: Scope) -> list[Right]:
     ]
     if isinstance(settings.model_store, AdoptedModelStore):
         found += _adopted(settings.model_store)
+    signing = settings.model_store.signing
+    if isinstance(signing, KmsSigning) and signing.key_arn is not None:
+        found.append(
+            Right(
+                "AdoptedSigningKey",
+                "engines trust the public half of somebody else's key; nothing is signed by it here",
+                ["kms:GetPublicKey"],
+                [signing.key_arn],
+            )
+        )
     if not settings.protection:
         found.append(
             Right(

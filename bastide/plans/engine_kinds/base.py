@@ -58,7 +58,7 @@ class Kind:
     name: str
     version: str
     image: str
-    """Field of `ImagesSettings`."""
+    """Field of `ImagesSettings`; nothing where no pod can run it."""
     judge: Literal["parser", "rendered only"]
     """Whether the engine's own parser judges what is rendered, in the tests."""
     health_path: str

@@ -100,7 +100,7 @@ REFUSED: Final[Mapping[str, str]] = {
 KIND: Final = Kind(
     name="ollama",
     version=VERSION,
-    image="ollama",
+    image="",
     judge="parser",
     health_path="/api/version",
     metrics_path="",
@@ -113,5 +113,9 @@ KIND: Final = Kind(
         "drain.shutdownSeconds bounds nothing: SIGTERM ends answers",
         "the model's name is the one in its store's manifest",
     ),
-    cannot_run="its image has no Python for the pod's probes, and it has no metrics by which a stall would be seen",
+    cannot_run=(
+        "its image has no Python for the pod's probes and preStop, it has no metrics by which a stalled engine would "
+        "be told from a busy one, and nobody here has seen it serve a verified model from a read-only folder without "
+        "network"
+    ),
 )

@@ -144,7 +144,7 @@ REFUSED: Final[Mapping[str, str]] = {
 KIND: Final = Kind(
     name="tgi",
     version=VERSION,
-    image="tgi",
+    image="",
     judge="rendered only",
     health_path="/health",
     metrics_path="/metrics",
@@ -160,5 +160,9 @@ KIND: Final = Kind(
         "every name of a model is answered",
         "a model that takes images would let requests fetch any address",
     ),
-    cannot_run="its image keeps its Python below /root, which no other user may read",
+    # Dockerfile at v3.3.7: `uv python install` as root, and LD_LIBRARY_PATH in /root/.local/share/uv/python.
+    cannot_run=(
+        "its image keeps the Python that its launcher starts below /root, which only root may read, and the pod's "
+        "containers run as another user"
+    ),
 )

@@ -154,4 +154,4 @@ def definitions(chart: Chart) -> tuple[list[dict[str, Any]], str]:
     """The CustomResourceDefinitions of a chart that cannot be had, and where they come from."""
     files, source = upstream.definitions(chart.name, chart.version)
     documents = [item for file in files for item in yaml.safe_load_all(file.read_text())]
-    return [item for item in documents if item], source
+    return [item for item in documents if item and item.get("kind") == "CustomResourceDefinition"], source

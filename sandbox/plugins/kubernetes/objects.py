@@ -132,8 +132,8 @@ class Objects:
         if existing is not None:
             self._require_ours(resource, existing, inputs, manager)
         live = self._apply(kind, inputs, manager, force=existing is not None)[1]
-        # cert-manager's objects are attended to by a stand-in (sandbox.cluster.cert_manager).
-        attended = kind.api_version.startswith("cert-manager.io/")
+        # By a stand-in, and by the real operator (sandbox.cluster.cert_manager, external_secrets).
+        attended = kind.api_version.startswith(("cert-manager.io/", "external-secrets.io/"))
         if ledger.is_custom(kind.api_version) and not live.get("status") and not attended:
             ledger.write(resource, {"unattended": kind.kind})
         return self._id(inputs), self._await(kind, live, inputs, manager, timeout, say)

@@ -61,13 +61,25 @@ DEFINITIONS: Final = {
         "h1:SR60v8uIcelbveS8n/1jcl8tLdBBIbHMxmdOHw8tKqA=",
         "config/crd/bases",
     ),
+    # Later releases are in no Go module: their major version is not in the module's path.
+    ("external-secrets", "2.9.0"): Source(
+        "github.com/external-secrets/external-secrets",
+        "v1.3.2",
+        "h1:u2J8RjlHIeF0oZCqtl92adI/uZWUwOesJIDkfql6LqQ=",
+        "config/crds/bases",
+    ),
 }
 """CustomResourceDefinitions of projects whose chart lies in no Go module, by chart and version."""
+
+OWN: Final = {("aws-load-balancer-controller", "3.5.0"): "target_group_binding.yaml"}
+"""Definitions of the sandbox's own for projects of which no release with them is to be had as a Go module."""
 
 
 def definitions(name: str, version: str) -> tuple[list[Path], str]:
     """Files with the CustomResourceDefinitions of a chart that is in no Go module itself, and their module's name;
     none where no module is known or it cannot be had."""
+    if (name, version) in OWN:
+        return [Path(__file__).parent / "definitions" / OWN[(name, version)]], "the sandbox's own definition"
     source, go = DEFINITIONS.get((name, version)), _go()
     if source is None or go is None:
         return [], ""
