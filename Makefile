@@ -96,6 +96,7 @@ sbom: $(STAMP) ## what our images hold (build/*.cdx.json, CycloneDX), from their
 
 bench: $(STAMP) ## the benchmarks' ratios
 	@$(PYTHON) benchmarks/preview.py
+	@$(PYTHON) benchmarks/gateway.py --short
 
 clean: ## removes what was made inside the tree (not the cache, not the sandbox)
 	@rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis *.egg-info

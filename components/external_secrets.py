@@ -10,8 +10,7 @@ import pulumi_kubernetes as kubernetes
 from bastide import names
 from bastide.plans import secret_delivery as plan
 from bastide.settings import Settings
-from components.charts import MAX_HISTORY
-from components.controller_ways import ways
+from components.controller_release import ControllerChart, controller
 
 VERSION_ANNOTATION = "bastide.dev/secrets-version"
 """When it changes, External Secrets looks into the store at once and not only after its interval."""
@@ -29,18 +28,19 @@ class ExternalSecrets(pulumi.ComponentResource):
     ) -> None:
         super().__init__("bastide:secrets:ExternalSecrets", name, None, opts)
         wanted = settings.secrets
-        opened = ways(name, settings, "secrets", plan.network_policies(settings), self)
-        release = kubernetes.helm.v3.Release(
-            f"{name}-release",
-            name=plan.RELEASE,
-            namespace=names.namespace("secrets"),
-            chart="external-secrets",
-            version=wanted.chart_version,
-            repository_opts=kubernetes.helm.v3.RepositoryOptsArgs(repo=wanted.chart_repository),
-            values=plan.release_values(settings),
-            timeout=settings.rollout_timeout_seconds,
-            max_history=MAX_HISTORY,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=opened),
+        release = controller(
+            name,
+            settings,
+            ControllerChart(
+                purpose="secrets",
+                release=plan.RELEASE,
+                chart="external-secrets",
+                version=wanted.chart_version,
+                repository=wanted.chart_repository,
+                values=plan.release_values(settings),
+                policies=plan.network_policies(settings),
+            ),
+            self,
         )
         before: list[pulumi.Resource] = [release]
         account = plan.service_account(settings)

@@ -6,7 +6,6 @@ to end on and without an API server to delete it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -16,28 +15,19 @@ import pulumi
 from bastide import names
 from bastide.adopted.cluster import ClusterFacts
 from bastide.catalogues.addon_versions import AFTER_NODES, BEFORE_NODES
-from bastide.plans import audit, karpenter_plan, secrets
-from bastide.settings import CreatedCache, CreatedCluster, CreatedDatabase, Settings
-from bastide.settings.secrets import AwsSecretsManager
+from bastide.plans import karpenter_plan
+from bastide.settings import CreatedCluster, Settings
 from components import secret_values
 from components.access import AccessEntries, AccessEntriesArgs, AccessRoles, AccessRolesArgs
 from components.addons import Addons, AddonsArgs
 from components.adopted import refuse_unusable
-from components.audit_store import AuditStore, AuditStoreArgs
 from components.boundary import bounded
 from components.break_glass import BreakGlass, BreakGlassArgs
-from components.cache import Cache, CacheArgs
 from components.certificate_edge import EdgeCertificate
 from components.certificates import Certificates
 from components.cluster import Cluster, ClusterArgs, log_group
 from components.cluster_adopted import ClusterAdopted, ClusterAdoptedArgs
 from components.cluster_reading import read_cluster
-from components.database import Database, DatabaseArgs
-from components.edge import Edge, EdgeArgs
-from components.edge_controller import EdgeController, EdgeControllerArgs
-from components.external_secrets import ExternalSecrets
-from components.gateway import Gateway, gateway_args
-from components.gateway_access import GatewayAccess, GatewayAccessArgs
 from components.gpu_pool import GpuPool, GpuPoolArgs
 from components.identity import PodIdentity, PodIdentityArgs, model_reader_policy
 from components.karpenter import Karpenter, KarpenterAccess, KarpenterAccessArgs
@@ -50,8 +40,8 @@ from components.network import Network, NetworkArgs, flow_log_group
 from components.node_agents import NodeAgents, NodeAgentsArgs
 from components.priorities import Priorities
 from components.providers import aws_provider, kubernetes_provider
+from components.region_gateway import RegionGateway, RegionGatewayArgs
 from components.scaling import Scaling
-from components.secrets import Secrets, SecretsArgs
 from components.system_pool import SystemPool, SystemPoolArgs
 from components.vllm_release import VllmRelease, VllmReleaseArgs
 
@@ -76,11 +66,11 @@ class Region(pulumi.ComponentResource):
     """Service of each engine inside the cluster, `name.namespace`, by the engine's name."""
 
     def __init__(self, name: str, args: RegionArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        secret_values.refuse(args.settings)
         bound = bounded(args.settings)
         super().__init__("bastide:region:Region", name, None, pulumi.ResourceOptions.merge(opts, bound))
         self._name, self._settings = name, args.settings
         settings = args.settings
-        secret_values.refuse(settings)
         provider = aws_provider(f"{name}-aws", settings, pulumi.ResourceOptions(parent=self))
         self._on_aws = pulumi.ResourceOptions(parent=self, provider=provider)
         refuse_unusable(settings, provider)
@@ -105,12 +95,11 @@ class Region(pulumi.ComponentResource):
         store = ModelStore(f"{name}-models", ModelStoreArgs(settings), opts=self._on_aws)
         cluster = self._cluster(facts, network, logs_key)
         self._access(cluster)
-        self._database, self._cache = self._stores(network, cluster)
+        self._gateway = self._gateway_parts(network, cluster)
         pools = self._nodes(network, cluster)
-        identities = [*self._identities(cluster, store), *self._gateway_access(cluster)]
-        self._secrets = self._stored_secrets(cluster)
-        self._entrance = self._edge(network, cluster)
-        self._kubernetes(network, cluster, store, [*pools, *identities])
+        identities = self._identities(cluster, store)
+        needed = self._gateway.needed if self._gateway is not None else []
+        self._kubernetes(network, cluster, store, [*pools, *identities, *needed])
 
         self.cluster_name = cluster.cluster_name
         self.cluster_endpoint = cluster.endpoint
@@ -162,64 +151,18 @@ class Region(pulumi.ComponentResource):
                 opts=self._after(cluster),
             )
 
-    def _stores(
-        self, network: Network, cluster: Cluster | ClusterAdopted
-    ) -> tuple[Database | None, Cache | None]:
-        """The gateway's Postgres and Redis, as far as they are the stack's own to make."""
-        name, settings = self._name, self._settings
+    def _gateway_parts(self, network: Network, cluster: Cluster | ClusterAdopted) -> RegionGateway | None:
+        """The public certificate, where the stack has a domain, and the gateway, where the stack asks for one."""
+        settings, found = self._settings, self._settings.certificates
+        certificate = None
+        if found.domain is not None and found.zone_id is not None:
+            certificate = EdgeCertificate(
+                f"{self._name}-edge", settings, found.domain, found.zone_id, opts=self._on_aws
+            )
         if not settings.gateway.enabled:
-            return None, None
-        place = (network.vpc_id, network.private_subnet_ids, cluster.security_group_id)
-        database, cache = settings.database, settings.cache
-        return (
-            Database(f"{name}-database", DatabaseArgs(settings, database, *place), opts=self._on_aws)
-            if isinstance(database, CreatedDatabase)
-            else None,
-            Cache(f"{name}-cache", CacheArgs(settings, cache, *place), opts=self._on_aws)
-            if isinstance(cache, CreatedCache)
-            else None,
-        )
-
-    def _stored_secrets(self, cluster: Cluster | ClusterAdopted) -> Secrets | None:
-        """The stack's secrets in AWS, where something needs them and they lie there."""
-        settings, store = self._settings, self._settings.secrets.store
-        if not secrets.wanted(settings) or not isinstance(store, AwsSecretsManager):
             return None
-        wanted = SecretsArgs(settings, store, cluster.cluster_name)
-        return Secrets(f"{self._name}-secrets", wanted, opts=self._on_aws)
-
-    def _delivered_secrets(
-        self, namespaces: Namespaces, after: Callable[..., pulumi.ResourceOptions]
-    ) -> list[pulumi.Resource]:
-        """External Secrets. Who uses a secret comes after it, and so goes before."""
-        if not secrets.wanted(self._settings):
-            return []
-        stored = [self._secrets] if self._secrets is not None else []
-        version = self._secrets.version if self._secrets is not None else pulumi.Output.from_input("")
-        options = after(namespaces, *stored)
-        return [ExternalSecrets(f"{self._name}-external-secrets", self._settings, version, options)]
-
-    def _edge(self, network: Network, cluster: Cluster | ClusterAdopted) -> Edge | None:
-        """The public certificate, where the stack has a domain, and the entrance that shows it."""
-        name, settings = f"{self._name}-edge", self._settings
-        found, wanted = settings.certificates, settings.edge
-        if found.domain is None or found.zone_id is None:
-            return None
-        certificate = EdgeCertificate(name, settings, found.domain, found.zone_id, opts=self._on_aws)
-        if wanted is None or not settings.gateway.enabled:
-            return None
-        args = EdgeArgs(
-            settings=settings,
-            wanted=wanted,
-            vpc_id=network.vpc_id,
-            subnet_ids=network.public_subnet_ids if wanted.scheme == "public" else network.private_subnet_ids,
-            pod_group_id=cluster.security_group_id,
-            cluster_name=cluster.cluster_name,
-            certificate_arn=certificate.certificate_arn,
-            domain=found.domain,
-            zone_id=found.zone_id,
-        )
-        return Edge(f"{self._name}-entrance", args, opts=self._after(network))
+        args = RegionGatewayArgs(settings, network, cluster, certificate)
+        return RegionGateway(self._name, args, self._on_aws)
 
     def _after(self, *needed: pulumi.Resource) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions.merge(self._on_aws, pulumi.ResourceOptions(depends_on=list(needed)))
@@ -306,17 +249,6 @@ class Region(pulumi.ComponentResource):
             )
             for engine in settings.engines
         ]
-
-    def _gateway_access(self, cluster: Cluster | ClusterAdopted) -> list[pulumi.Resource]:
-        """The gateway's rights and the bucket of its audit trail, where the stack has them."""
-        settings = self._settings
-        if not settings.gateway.enabled:
-            return []
-        wanted = GatewayAccessArgs(settings, cluster.cluster_name, self._database)
-        access = GatewayAccess(f"{self._name}-gateway-access", wanted, opts=self._on_aws)
-        if audit.wanted(settings) is None:
-            return [access]
-        return [access, AuditStore(f"{self._name}-audit", AuditStoreArgs(settings), opts=self._on_aws)]
 
     def _karpenter(
         self, network: Network, cluster: Cluster | ClusterAdopted, opts: pulumi.ResourceOptions
@@ -405,26 +337,6 @@ class Region(pulumi.ComponentResource):
                 ),
                 after(namespaces, priorities, agents, store, *certificates, *elastic, *controllers, *needed),
             )
-        delivered = self._delivered_secrets(namespaces, partial(after, *needed))
-        if settings.gateway.enabled:
-            # Not after the engines: a gateway answers for hosted models as well, and says which engine is down.
-            gateway = Gateway(
-                f"{name}-gateway",
-                gateway_args(
-                    settings, self._database, self._cache, self._secrets.version if self._secrets else ""
-                ),
-                after(namespaces, priorities, *certificates, *delivered, *self._stores_made(), *needed),
-            )
-            if self._entrance is not None and settings.edge is not None:
-                # It takes the gateway's pods out of the load balancer when it goes, so the gateway goes after it.
-                EdgeController(
-                    f"{name}-entrance-controller",
-                    EdgeControllerArgs(
-                        settings, settings.edge, network.vpc_id, self._entrance.target_group_arn
-                    ),
-                    after(namespaces, *certificates, gateway, self._entrance, *needed),
-                )
-
-    def _stores_made(self) -> list[pulumi.Resource]:
-        """Stores of the stack's own: they go after the gateway."""
-        return [each for each in (self._database, self._cache) if each is not None]
+        if self._gateway is not None:
+            # Not after the engines: it answers for hosted models as well, and says which engine is down.
+            self._gateway.install(namespaces, [priorities, *certificates], partial(after, *needed))

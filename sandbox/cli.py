@@ -49,9 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "rehearse", help="preview a real stack by the sandbox's judges; applies nothing"
     )
     preview.add_argument("stack", help="the stack's name, as in stacks/Pulumi.STACK.yaml")
-    live = actions.add_parser(
-        "live", help="whether GPU nodes of clusters to come run their pods as processes"
-    )
+    live = actions.add_parser("live", help="whether nodes of clusters to come run their pods as processes")
     live.add_argument("switch", choices=("on", "off"))
     forward = actions.add_parser(
         "forward", help="a port of this machine that leads to a Service of live pods"
@@ -59,6 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     forward.add_argument("service", metavar="NAMESPACE/SERVICE", help="for example bastide-serving/vllm-chat")
     forward.add_argument("--port", type=int, default=8000, help="of 127.0.0.1 (default: 8000)")
     forward.add_argument("--cluster", help="its name, where the world has several")
+    key = actions.add_parser(
+        "key", help="a key of the live gateway for one of the stack's teams, for `bastide chat`"
+    )
+    key.add_argument("team", metavar="TEAM", help="as the stack's `teams` names it")
+    key.add_argument("--port", type=int, default=8443, help="of 127.0.0.1, and the next one (default: 8443)")
+    key.add_argument("--cluster", help="its name, where the world has several")
     _add_faults(actions.add_parser("fault", help="make AWS short of instances, or answer with errors"))
     reach = actions.add_parser("reach", help="who reaches a namespace's pods, and whom they reach")
     reach.add_argument("namespace", help="for example bastide-serving")
@@ -172,6 +176,14 @@ def _run(arguments: argparse.Namespace) -> int:
             try:
                 print(forward(arguments.service, arguments.port, arguments.cluster))
             except ForwardError as error:
+                raise UsageError(str(error)) from None
+        case "key":
+            from sandbox.live import gateway
+
+            try:
+                access = gateway.open_ports(arguments.cluster, arguments.port)
+                print(gateway.make_key(arguments.team, access, arguments.cluster)[0])
+            except gateway.GatewayError as error:
                 raise UsageError(str(error)) from None
         case "live":
             from sandbox.live import programs, switch

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from sandbox import state
+from sandbox.live import gateway as gateway_access
 from sandbox.state import World
 from sandbox.toolchain import paths, pulumi_home
 
@@ -58,6 +59,8 @@ def environment(world: World | None) -> dict[str, str]:
     if world:
         # Clients without a region of their own refuse to start; the kit's providers name theirs.
         result |= {"AWS_DEFAULT_REGION": DEFAULT_REGION} | state.aws_env(world)
+        access = gateway_access.known()
+        result |= access.environment if access else {}
     return result
 
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 import json
 import sys
 import time
+from decimal import Decimal
 from typing import Final
 
 from bastide import names
 from sandbox import make_up
-from sandbox.live import programs, switch
+from sandbox.live import first_answer, gateway, programs, switch
 from sandbox.live.forward import ForwardError, forward
-from sandbox.toolchain import environments
+from sandbox.live.gateway import GatewayError
+from sandbox.toolchain import databases, environments, prisma_client
 from sandbox.toolchain.build import BuildError
 
 FIRST_PORT: Final = 8000
@@ -25,7 +27,10 @@ def main() -> int:
     began = time.monotonic()
     try:
         programs.ensure()
-        environments.ensure(environments.VLLM)
+        for each in environments.ALL:
+            environments.ensure(each)
+        prisma_client.ensure()
+        databases.ensure_all()
     except BuildError as error:
         print(f"make live: {error}", file=sys.stderr)
         return 1
@@ -38,7 +43,9 @@ def main() -> int:
         return status
     try:
         _requests()
-    except ForwardError as error:
+        if make_up.settings().gateway.enabled:
+            _gateway()
+    except (ForwardError, GatewayError) as error:
         print(f"make live: {error}", file=sys.stderr)
         return 1
     print(f"\nAll of it took {(time.monotonic() - began) / 60:.1f} m. The engines answer until `make down`.")
@@ -51,7 +58,13 @@ def _requests() -> None:
     print()
     for number, engine in enumerate(settings.engines):
         service = f"{names.namespace('serving')}/{names.engine_release(engine.name)}"
+        release = names.engine_release(engine.name)
         address = forward(service, FIRST_PORT + number, settings.cluster_name)
+        there = f"http://{address}"
+        if settings.certificates.internal:
+            ca = gateway.authority(names.namespace("serving"), release, settings.cluster_name)
+            host = f"{release}.{names.namespace('serving')}.svc:{FIRST_PORT + number}"
+            there = f"--cacert {ca} --connect-to ::{address} https://{host}"
         model = settings.model(engine.model).name
         body: dict[str, object]
         if engine.runner == "embed":
@@ -59,8 +72,35 @@ def _requests() -> None:
         else:
             message = {"role": "user", "content": "Where does the river end?"}
             path, body = "/v1/chat/completions", {"model": model, "messages": [message], "max_tokens": 16}
-        print(f"curl -s http://{address}{path} -H 'Content-Type: application/json' -d '{json.dumps(body)}'")
+        print(f"curl -s {there}{path} -H 'Content-Type: application/json' -d '{json.dumps(body)}'")
         print(f"bastide sandbox logs {service}")
+
+
+def _gateway() -> None:
+    """Makes a key, asks the gateway once with it, and shows the answer, its decision and what it cost."""
+    settings = make_up.settings()
+    team = settings.teams[0].name
+    access = gateway.open_ports(settings.cluster_name)
+    key, access = gateway.make_key(team, access, settings.cluster_name)
+    route = next(each.name for each in settings.routes if each.kind == "chat")
+    message = {"role": "user", "content": "Where does the river end?"}
+    body = {"model": route, "messages": [message], "max_tokens": 16}
+    print(f"\nThe gateway, with a key of team {team}:")
+    print(first_answer.curl(access, "/v1/chat/completions", body))
+    answer = first_answer.ask(access, key, body)
+    print(json.dumps(answer.body))
+    if answer.status != 200:
+        raise GatewayError(f"it answered with {answer.status}")
+    line = first_answer.decision(answer.request_id)
+    row = first_answer.spend(str(answer.body["id"]), settings.region)
+    if line is None or row is None:
+        raise GatewayError("its decision line or its row of spend did not come; see `bastide sandbox logs`")
+    print(
+        f"\nwhat was decided (bastide sandbox logs {names.namespace('gateway')}/{names.GATEWAY}):\n{json.dumps(line)}"
+    )
+    cost = Decimal(str(row["spend"]))
+    print(f"\nin Postgres: {row['prompt_tokens']} + {row['completion_tokens']} tokens, {cost:f} USD")
+    print('\neval "$(make -s env)"; bastide chat "Where does the river end?"')
 
 
 if __name__ == "__main__":

@@ -24,8 +24,13 @@ from sandbox.summary import print_summary
 from sandbox.toolchain import paths
 
 STACK: Final = os.environ.get("STACK", "sandbox")
-# Everything but the engines, which need their weights: nothing depends on them, so they can be left out.
-WITHOUT_ENGINES: Final = ("--exclude", "**:VllmRelease**")
+# Everything but the engines, which need their weights, and the gateway before them: nothing depends on them, so they
+# can be left out.
+WITHOUT_ENGINES: Final = tuple(
+    word
+    for pattern in ("**:VllmRelease**", "**bastide:gateway:Gateway::**", "**bastide:gateway:Gateway$**")
+    for word in ("--exclude", pattern)
+)
 ROOT: Final = Path(__file__).resolve().parent.parent
 
 

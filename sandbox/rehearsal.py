@@ -1,8 +1,8 @@
 """`bastide sandbox rehearse STACK`: the preview of a real stack, judged by the sandbox.
 
 The program, its stack files and its charts are those of the working tree, in a copy: nothing in the tree, in a
-Pulumi backend or in an account is changed. Values that are still `unresolved` have a stand-in in the copy,
-and are listed, for a real run refuses them.
+Pulumi backend or in an account is changed. Values that are still `unresolved`, and secrets that are still to be given,
+have a stand-in in the copy, and are listed, for a real run refuses them.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-from bastide.plans.secrets import CONFIG
+from bastide.catalogues.secrets import Source
+from bastide.plans.secrets import CONFIG, wanted
 from bastide.settings import Settings, SettingsError, load_stack_file, read_stack_file, stack_file
 from sandbox.environment import full_environment
 from sandbox.plugins.rehearsal import VARIABLE
@@ -58,7 +60,9 @@ def rehearse(stack: str) -> int:
         print(f"  unresolved, and refused by a real run: bastide:{each}")
     with tempfile.TemporaryDirectory(prefix="bastide-rehearsal-") as name:
         folder = Path(name)
-        given = _copy(folder, path, settings)
+        given, missing = _copy(folder, path, settings)
+        for key in missing:
+            print(f"  not given, and refused by a real run: {key}; `pulumi config set --secret {key}`")
         (folder / "state").mkdir()
         environment["PULUMI_BACKEND_URL"] = f"file://{folder / 'state'}"
         made = subprocess.run(
@@ -71,7 +75,7 @@ def rehearse(stack: str) -> int:
         )
         if made.returncode != 0:
             raise RehearsalError(made.stderr.strip())
-        for key in given:
+        for key in (*given, *missing):
             _give_stand_in(folder, stack, key, environment)
         command = ["pulumi", "preview", "--stack", stack, "--non-interactive"]
         return subprocess.run(command, cwd=folder, env=environment, check=False).returncode
@@ -95,9 +99,9 @@ def _give_stand_in(folder: Path, stack: str, key: str, environment: dict[str, st
         raise RehearsalError(done.stderr.strip())
 
 
-def _copy(folder: Path, stack_file: Path, settings: Settings) -> list[str]:
+def _copy(folder: Path, stack_file: Path, settings: Settings) -> tuple[list[str], list[str]]:
     """The program with the stack's file; every value that was unresolved has a stand-in. Returns the keys of values
-    that are encrypted by the stack's own key, which the copy has not."""
+    that are encrypted by the stack's own key, which the copy has not, and of values that are still to be given."""
     for name in PROGRAM:
         source = ROOT / name
         if source.is_dir():
@@ -117,12 +121,22 @@ def _copy(folder: Path, stack_file: Path, settings: Settings) -> list[str]:
         for key, value in content["config"].items()
         if key.startswith(f"{CONFIG}:") and isinstance(value, dict) and set(value) == {"secure"}
     ]
+    missing = keys_to_give(content["config"], settings)
     for key in given:
         del content["config"][key]
     for key in KEYS_OF_A_STACK:
         content.pop(key, None)
     (folder / "stacks" / stack_file.name).write_text(yaml.safe_dump(content))
-    return given
+    return given, missing
+
+
+def keys_to_give(config: Mapping[str, Any], settings: Settings) -> list[str]:
+    """Keys of the secret values that the stack needs and its file does not give."""
+    return [
+        each.config_key
+        for each in wanted(settings)
+        if each.source is Source.GIVEN and each.config_key not in config
+    ]
 
 
 def with_stand_ins(raw: dict[str, Any], settings: Settings) -> dict[str, Any]:

@@ -101,14 +101,18 @@ def _budgets(settings: Settings) -> dict[str, str]:
 
 def _span(arguments: argparse.Namespace) -> tuple[date, date]:
     today = datetime.now(UTC).date()
-    try:
-        until = date.fromisoformat(arguments.until) if arguments.until else today
-        since = date.fromisoformat(arguments.since) if arguments.since else until - timedelta(days=DAYS)
-    except ValueError as error:
-        raise ReportError(f"{error}; allowed: a day such as 2026-11-01") from None
+    until = _day("--until", arguments.until) or today
+    since = _day("--since", arguments.since) or until - timedelta(days=DAYS)
     if since > until:
         raise ReportError(f"--since {since} is after --until {until}")
     return since, until
+
+
+def _day(option: str, text: str | None) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise ReportError(f"{option} {text!r} is no day; allowed: one such as 2026-11-01") from None
 
 
 def _key(file: Path | None) -> str:

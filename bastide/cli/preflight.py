@@ -1,8 +1,8 @@
 """`bastide preflight --stack NAME`: what a run needs, looked at before it.
 
-Each line has a result and, where it is not `ok`, what to do: the stack file and its unresolved digests, the commands,
-the credentials' account and administrator, the cluster's private endpoint as this machine sees it, and the rights of
-the role. Nothing is changed.
+Each line has a result and, where it is not `ok`, what to do: the stack file, its unresolved digests, its secrets, the
+commands, the credentials' account and administrator, the cluster's private endpoint as this machine sees it, and the
+rights of the role. Nothing is changed.
 """
 
 from __future__ import annotations
@@ -60,5 +60,5 @@ def _told(lines: Iterator[Line]) -> int:
 
 def _lines(settings: Settings, stack: str, rights: str | None) -> Iterator[Line]:
     """As they are found: some take seconds."""
-    yield from preflight_local.look(settings)
+    yield from preflight_local.look(settings, stack_file(stack))
     yield from preflight_aws.look(settings, stack, rights)

@@ -6,11 +6,14 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 from typing import Final
 
 from bastide.catalogues import eks_versions
 from bastide.cli.preflight_line import FAIL, NOTE, OK, Line
+from bastide.plans import secrets
 from bastide.settings import CreatedCluster, Settings, SettingsError, refuse_unresolved
+from bastide.settings.stack_files import given_keys
 
 COMMANDS: Final = {
     "pulumi": ("version", "https://www.pulumi.com/docs/install/"),
@@ -19,9 +22,10 @@ COMMANDS: Final = {
 """Commands that a run calls, how each tells its version, and where it is had."""
 
 
-def look(settings: Settings) -> Iterator[Line]:
-    """The lines, in order."""
+def look(settings: Settings, path: Path) -> Iterator[Line]:
+    """The lines, in order; `path` is the stack's own file."""
     yield _unresolved(settings)
+    yield from given_secrets(settings, path)
     yield from _support(settings)
     for command, (flag, where) in COMMANDS.items():
         yield _command(command, flag, where)
@@ -36,6 +40,16 @@ def _unresolved(settings: Settings) -> Line:
     except SettingsError as error:
         return Line("digests", FAIL, "; ".join(f"{each.path}: {each.message}" for each in error.problems))
     return Line("digests", NOTE, f"still unresolved, which only a sandbox accepts: {', '.join(paths)}")
+
+
+def given_secrets(settings: Settings, path: Path) -> Iterator[Line]:
+    """Whether the stack file gives the secrets that it has to give, and no others; nothing where there is none."""
+    given = given_keys(path, secrets.CONFIG)
+    problems = secrets.given_problems(settings, given)
+    if problems:
+        yield Line("secrets", FAIL, "; ".join(f"{each.path}: {each.message}" for each in problems))
+    elif given:
+        yield Line("secrets", OK, f"given and encrypted: {', '.join(sorted(given))}")
 
 
 def _support(settings: Settings) -> Iterator[Line]:

@@ -123,7 +123,10 @@ def estimate(settings: Settings, now: datetime | None = None, weights_gb: float 
         *_system(settings),
         *_network(settings),
         *_keys(settings),
-        *(Item(name, unit, count, count, None, why) for name, unit, count, why in costs_gateway.rows(settings)),
+        *(
+            Item(name, unit, count, count, None, why)
+            for name, unit, count, why in costs_gateway.rows(settings)
+        ),
     )
     return Estimate(items, tuple(_by_use(settings)), tuple(_phases(settings, weights_gb)))
 

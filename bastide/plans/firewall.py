@@ -19,6 +19,9 @@ KEY_HEADERS: Final = ("authorization", "x-api-key", "x-litellm-api-key", "cookie
 
 _PLAIN: Final = [{"priority": 0, "type": "NONE"}]
 
+_SAME: Final = [{"priority": 0, "type": "COMPRESS_WHITE_SPACE"}, {"priority": 1, "type": "LOWERCASE"}]
+"""`Bearer KEY` and `bearer  KEY` are one caller: who writes it in another way each time has no count of his own."""
+
 
 def numbers_above(limit: int) -> str:
     """A regular expression for decimal numbers above `limit`, with zeros before them or without. WAF compares texts
@@ -101,5 +104,5 @@ def _rate(limit: int, by: str) -> dict[str, Any]:
         "evaluationWindowSec": WINDOW_SECONDS,
     }
     if by == "CUSTOM_KEYS":
-        statement["customKeys"] = [{"header": {"name": "authorization", "textTransformations": list(_PLAIN)}}]
+        statement["customKeys"] = [{"header": {"name": "authorization", "textTransformations": list(_SAME)}}]
     return {"rateBasedStatement": statement}

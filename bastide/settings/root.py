@@ -10,8 +10,9 @@ from pydantic import Field
 
 from bastide import names
 from bastide.plans import network_plan
+from bastide.settings import unresolved
 from bastide.settings.access import AccessSettings
-from bastide.settings.base import UNRESOLVED, Strict, label
+from bastide.settings.base import Strict, label
 from bastide.settings.cache import CacheSettings, CreatedCache
 from bastide.settings.certificates import CertificatesSettings
 from bastide.settings.cloud import AwsCloud
@@ -34,7 +35,6 @@ from bastide.settings.route_hosted import HostedSettings
 from bastide.settings.routes import RouteSettings
 from bastide.settings.secrets import SecretsSettings
 from bastide.settings.teams import TeamSettings
-from bastide.settings.weights import NodeWeights
 
 
 class Environment(StrEnum):
@@ -236,66 +236,9 @@ class Settings(Strict):
         return next(each for each in self.pools if each.name == name)
 
     def unused_images(self) -> set[str]:
-        """Fields of `images` of which the stack runs nothing: of other kinds of engines, of volumes that no pool has,
-        and of a gateway that is off."""
-        kinds = {engine.kind.replace("-", "_") for engine in self.engines}
-        unused = {"vllm", "sglang", "tensorrt_llm"} - kinds
-        if not any(isinstance(pool.weights, NodeWeights) for pool in self.pools):
-            unused |= {"local_volume_provisioner", "local_volume_node_cleanup"}
-        if not self.gateway.enabled:
-            unused |= {"gateway", "pii"}
-        return unused
+        """Fields of `images` of which the stack runs nothing."""
+        return unresolved.unused_images(self)
 
     def unresolved(self) -> list[str]:
         """Paths of the digests and versions that are still `unresolved`."""
-        unused = self.unused_images()
-        if not any(pool.efa for pool in self.pools):
-            unused.add("efa_device_plugin")
-        images = [
-            f"images.{info.alias}.digest"
-            for field, info in ImagesSettings.model_fields.items()
-            if field not in unused and getattr(self.images, field).digest == UNRESOLVED
-        ]
-        addons = [
-            f"cluster.addons.{info.alias}"
-            for field, info in type(self.cluster.addons).model_fields.items()
-            if self.cluster.managed().get(field.replace("_", "-")) == UNRESOLVED
-        ]
-        models = [
-            f"models[{index}].sha256" for index, model in enumerate(self.models) if model.sha256 == UNRESOLVED
-        ]
-        releases = [
-            f"pools[{index}].amiRelease"
-            for index, pool in enumerate(self.pools)
-            if pool.ami_release == UNRESOLVED
-        ]
-        if self.system_pool.ami_release == UNRESOLVED:
-            releases.append("systemPool.amiRelease")
-        certificates = [
-            f"certificates.images.{name}.digest"
-            for name, image in self.certificates.image_settings().items()
-            if self.certificates.internal and image.digest == UNRESOLVED
-        ]
-        scaling = [
-            f"scaling.images.{name}.digest"
-            for name, image in self.scaling.image_settings().items()
-            if self.scaling.enabled and image.digest == UNRESOLVED
-        ]
-        return images + addons + models + releases + certificates + scaling + self._unresolved_controllers()
-
-    def _unresolved_controllers(self) -> list[str]:
-        """The same of controllers with one image each, where the stack has them."""
-        gateway = self.gateway.enabled
-        running = {
-            "karpenter": self.karpenter.image
-            if any(pool.provisioner == "karpenter" for pool in self.pools)
-            else None,
-            "multiNode": self.multi_node.image if self.multi_node.enabled else None,
-            "secrets": self.secrets.image if gateway else None,
-            "edge": self.edge.image if gateway and self.edge is not None else None,
-        }
-        return [
-            f"{name}.image.digest"
-            for name, image in running.items()
-            if image is not None and image.digest == UNRESOLVED
-        ]
+        return unresolved.paths(self)

@@ -117,6 +117,18 @@ def read_layer(path: Path, *, allow_secrets: bool = True) -> Layer:
     return Layer(path.name, values)
 
 
+def given_keys(path: Path, namespace: str) -> dict[str, bool]:
+    """Names of the keys of a namespace in a stack's own file, without the prefix, each with whether its value is
+    encrypted. For what stands beside the settings; a file that is no stack file has none."""
+    content = read_yaml(path)
+    config = content.get("config") if isinstance(content, dict) else None
+    return {
+        str(key).removeprefix(f"{namespace}:"): isinstance(value, dict) and set(value) == {"secure"}
+        for key, value in (config.items() if isinstance(config, dict) else ())
+        if str(key).startswith(f"{namespace}:")
+    }
+
+
 def setting_name(key: str) -> str | None:
     """The setting that a key of a stack file means, without the prefix; None for a key of another namespace. To
     Pulumi a key without a prefix is the project's."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import replace
 from typing import Any, Final
 
 from bastide_gateway.call import Call
@@ -20,6 +21,9 @@ KEPT: Final = frozenset({b"content-type", b"content-length", b"cache-control", b
 """Headers of LiteLLM's that a client may see."""
 
 LARGEST_ERROR: Final = 1 << 20
+
+CLIENT_GONE: Final = 499
+"""LiteLLM's status (nginx's) for a stream whose client left before its first piece."""
 
 _BROUGHT: Final = re.compile(r"https?://|@|litellm|Traceback|api[_-]?key", re.IGNORECASE)
 """An upstream's message that holds one of these is not passed on."""
@@ -64,7 +68,7 @@ class Face:
         if self.started:
             return
         self._held = None
-        self._call.outcome, self._call.reason = refused.code, refused.message
+        self._call.outcome, self._call.reason = refused.code, refused.reason
         data = json.dumps(refused.body()).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(data)).encode())]
         headers += [(name.encode(), value.encode()) for name, value in refused.headers.items()]
@@ -133,6 +137,8 @@ def explain(call: Call, status: int, raw: bytes) -> Refused:
     refused = call.notes.get("refused")
     if isinstance(refused, Refused):
         return refused
+    if status == CLIENT_GONE:
+        return Refused(status, "client_gone", "the client left before its answer began")
     try:
         error = json.loads(raw).get("error", {})
         message, kind = str(error.get("message", "")), str(error.get("type", ""))
@@ -179,19 +185,15 @@ def explain(call: Call, status: int, raw: bytes) -> Refused:
             {"retry-after": "10"},
         )
     if status < 500:
-        return Refused(status, "invalid_request", _public(message) or "the request cannot be served as it is")
+        return _quoting(status, "invalid_request", message, "the request cannot be served as it is")
     return Refused(status, "internal_error", "the gateway failed; the request id tells which request")
 
 
 def _upstream(call: Call, status: int, message: str, failure: str) -> Refused:
     model = call.route or call.model or "asked for"
     if failure == "ContextWindowExceededError" or "maximum context length" in message:
-        return Refused(
-            400,
-            "context_length_exceeded",
-            _public(message) or f"the request is longer than what the model {model!r} takes; send less",
-            param="messages",
-        )
+        told = f"the request is longer than what the model {model!r} takes; send less"
+        return replace(_quoting(400, "context_length_exceeded", message, told), param="messages")
     if failure == "ContentPolicyViolationError":
         return Refused(
             400, "content_policy_violation", f"the provider of the model {model!r} refuses this content"
@@ -211,9 +213,7 @@ def _upstream(call: Call, status: int, message: str, failure: str) -> Refused:
             {"retry-after": "10"},
         )
     if status in (400, 422):
-        return Refused(
-            400, "invalid_request", _public(message) or f"the model {model!r} does not take this request"
-        )
+        return _quoting(400, "invalid_request", message, f"the model {model!r} does not take this request")
     return Refused(
         503,
         "no_deployment_answered",
@@ -222,6 +222,11 @@ def _upstream(call: Call, status: int, message: str, failure: str) -> Refused:
         "seconds",
         {"retry-after": "5"},
     )
+
+
+def _quoting(status: int, code: str, message: str, otherwise: str) -> Refused:
+    """What an upstream said, to its client alone: it can repeat text of the request."""
+    return Refused(status, code, _public(message) or otherwise, told=otherwise)
 
 
 def _public(message: str) -> str | None:

@@ -64,6 +64,7 @@ class Callback(CustomLogger):  # type: ignore[misc]
         if data_class.KINDS.get(call_type) != call.kind:
             raise Refused(400, "not_served", "this kind of call is not served here")
         call.caller = holders.caller_of(gateway.document, auth)
+        holders.check_listeners(auth)
         route = data_class.choose(gateway.document, call, call.caller.data_class)
         body = {name: data[name] for name in data if name in BODY}
         if limits.bound(body) > LONG:
@@ -231,7 +232,7 @@ async def team_row(auth: Any) -> Any:
 
 def _note(call: Call, refused: Refused) -> None:
     call.notes["refused"] = refused
-    call.outcome, call.reason = refused.code, refused.message
+    call.outcome, call.reason = refused.code, refused.reason
 
 
 def _refuse(call: Call | None, refused: Refused) -> NoReturn:

@@ -61,6 +61,11 @@ def check(config: Mapping[str, Any], document: Document) -> None:
             "config.yaml: general_settings.store_model_in_db is true: a database could add deployments to "
             "a class"
         )
+    if general.get("disable_error_logs") is not True or general.get("store_prompts_in_spend_logs"):
+        raise StartError(
+            "config.yaml: general_settings needs disable_error_logs: true and no store_prompts_in_spend_logs: what an "
+            "upstream says of an error can repeat the request's text, and the database is no place for either"
+        )
     auth = general.get("custom_auth")
     if auth is not None and not str(auth).startswith("bastide_gateway."):
         raise StartError(

@@ -55,6 +55,9 @@ class Route:
 
     limits: Limits
     timeout_s: float
+    first_token_s: float
+    """Within which a stream must have begun, or the try has failed."""
+
     client_timeout_s: float
     """How long a client waits at most, over all tries."""
 
@@ -262,6 +265,7 @@ def _route(name: str, value: Mapping[str, Any]) -> Route:
             int(limits.get("maxN") or 1),
         ),
         timeout_s=timeout,
+        first_token_s=float(value.get("firstTokenSeconds") or timeout),
         client_timeout_s=float(value.get("clientTimeoutSeconds") or timeout),
         max_parallel=queue.get("maxParallel"),
         max_wait_s=float(queue.get("maxWaitSeconds") or 0) if queue.get("whenFull") == "wait" else 0.0,

@@ -6,6 +6,7 @@ It is ASGI around LiteLLM's application, so that it holds also for what LiteLLM 
 from __future__ import annotations
 
 import asyncio
+import hmac
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
@@ -35,10 +36,18 @@ BODY_S: Final = 30.0
 """How long a body may take to come."""
 
 FORWARDED: Final = frozenset(
-    {b"authorization", b"content-type", b"accept", b"user-agent", b"host", b"traceparent", b"tracestate"}
+    {b"authorization", b"content-type", b"accept", b"host", b"traceparent", b"tracestate"}
 )
 """Headers that LiteLLM may see. Others steer it: x-litellm-timeout, -tags, -num-retries, -disable-message-redaction,
--api-key, and whatever its next version brings."""
+-api-key, and whatever its next version brings; user-agent becomes a label of its metrics and a tag of its spends."""
+
+
+NO_MODEL: Final = "unknown"
+"""What LiteLLM sees instead of a model that there is not: that may be anything that a client wrote."""
+
+
+ONCE: Final = (b"authorization", b"content-type", b"content-length", b"host")
+"""Of two of them, one reader would take the first and another the last."""
 
 
 class Edge:
@@ -65,12 +74,13 @@ class Edge:
             await _answer(send, 503 if reasons else 200, state, {})
             return
         call = Call(request_id.make(), path=path if path in CALLS or path == MODELS else "other")
-        headers = {name.lower(): value for name, value in scope["headers"]}
+        headers = _headers(scope)
         call.correlation_id = request_id.correlated(_text(headers, b"x-request-id"))
         token = current.set(call)
         self._gateway.begin(call)
         face = answers.Face(call, send)
         try:
+            _once(scope)
             if path == MODELS and method == "GET":
                 await self._app(
                     _forward(scope, call, None), receive, answers.Models(call, self._gateway.document, face)
@@ -125,10 +135,33 @@ class Edge:
         cleaned = parameters.clean(kind, given)
         call.model, call.streaming = cleaned["model"][:128], bool(cleaned.get("stream"))
         route = document.routes.get(cleaned["model"])
+        if route is None:
+            # LiteLLM would write it as a model of its own into tables and metrics; it refuses this name as well.
+            cleaned["model"] = NO_MODEL
         most = route.limits.max_body_bytes if route is not None else None
         if most is not None and len(data) > most:
             raise _too_large(most)
-        return json.dumps(cleaned, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        try:
+            return json.dumps(cleaned, ensure_ascii=False, allow_nan=False).encode()
+        except (ValueError, RecursionError):
+            told = "the body has a number that is none (NaN, Infinity), or half a character of Unicode"
+            raise Refused(400, "invalid_json", told) from None
+
+
+def _headers(scope: Scope) -> dict[bytes, bytes]:
+    """By name. One that stands several times is a list of all (RFC 9110, 5.3), never the last of them."""
+    found: dict[bytes, bytes] = {}
+    for raw, value in scope["headers"]:
+        name = raw.lower()
+        found[name] = found[name] + b", " + value if name in found else value
+    return found
+
+
+def _once(scope: Scope) -> None:
+    names = [name.lower() for name, _ in scope["headers"]]
+    twice = next((name for name in ONCE if names.count(name) > 1), None)
+    if twice is not None:
+        raise Refused(400, "header_twice", f"the header {twice.decode()} stands more than once; send it once")
 
 
 async def _read(receive: Receive, largest: int, headers: dict[bytes, bytes]) -> bytes:
@@ -202,25 +235,31 @@ ADMIN: Final = (
 changed at run time: they come from the configuration, and `/model/new`, `/config/update` and the like would change
 one replica behind the stack's back."""
 
-REFUSED_KEYS: Final = ("/key/regenerate", "/team/callback", "/team/model")
+REFUSED_PARTS: Final = frozenset({"regenerate", "callback", "disable_logging", "model", "..", ""})
+"""Parts of a path below those: `/team/TEAM/callback` would send every text of a team to an address in the database,
+`/team/model/add` widen what it may use behind the stack's back. `/key//x` and `/team/../x` find nothing."""
 
 
 class Admin:
-    """The inner face, on an address of its own: LiteLLM's administration, and no model."""
+    """The inner face, on an address of its own: LiteLLM's administration, and no model. It takes the master key alone:
+    by LiteLLM's own rules a virtual key may change some of what binds it, its metadata with the data class too."""
 
-    def __init__(self, app: App) -> None:
-        self._app = app
+    def __init__(self, app: App, master: str) -> None:
+        self._app, self._master = app, f"Bearer {master}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection's request."""
         if scope["type"] != "http":
             return
         path = scope["path"]
-        # Its start, so that `/team/../x` and `//` find nothing.
-        allowed = path.startswith(ADMIN) and ".." not in path and "//" not in path
-        if not allowed or path.startswith(REFUSED_KEYS):
+        if not path.startswith(ADMIN) or REFUSED_PARTS & set(path.split("/")[2:]):
             await _answer(
                 send, 404, body(404, "not_found", f"not administered here; allowed: {', '.join(ADMIN)}"), {}
             )
+            return
+        given = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
+        if len(given) != 1 or not hmac.compare_digest(given[0], self._master):
+            told = "administration takes `authorization: Bearer KEY` with the master key, and no other"
+            await _answer(send, 401, body(401, "master_key_needed", told), {})
             return
         await self._app(scope, receive, send)

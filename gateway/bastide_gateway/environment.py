@@ -42,6 +42,9 @@ class RedisAddress:
 
     region: str | None = None
 
+    bound_ms: int = 250
+    """How long one operation may take (redis_link.py). More only where the machine itself stands still for longer."""
+
 
 @dataclass(frozen=True)
 class Environment:
@@ -137,6 +140,7 @@ def _redis(given: Mapping[str, str]) -> RedisAddress | None:
         ca,
         given.get("REDIS_CACHE_NAME") if auth == "iam" else None,
         given.get("AWS_REGION"),
+        _number(given, "BASTIDE_REDIS_BOUND_MS", 250),
     )
 
 

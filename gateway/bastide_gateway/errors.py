@@ -30,13 +30,20 @@ class Refused(Exception):  # noqa: N818 - a verdict
     """Short and stable, for programs and metrics: `data_class_lowered`."""
 
     message: str
-    """For people: what was given, what is allowed, what to do. Never text of the request."""
+    """For people: what was given, what is allowed, what to do. Never text of a prompt."""
 
     headers: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     param: str | None = None
+    told: str | None = None
+    """The message as logs may have it, where the message names something that the client wrote."""
+
+    @property
+    def reason(self) -> str:
+        """For logs and records."""
+        return self.told or self.message
 
     def __str__(self) -> str:
-        return f"{self.status} {self.code}: {self.message}"
+        return f"{self.status} {self.code}: {self.reason}"
 
     def body(self) -> dict[str, object]:
         """The answer's JSON."""

@@ -97,8 +97,8 @@ class Gateway:
             uncounted = call.deployment is not None and not call.cache_hit and call.output_tokens is None
             if uncounted or any(attempt.failure is None for attempt in call.attempts[:-1]):
                 await asyncio.sleep(EVENTS_S)
-            _close_attempts(call)
             await self._account(call)
+            _close_attempts(call)
             await self.frame.finished(call)
         except Exception:
             log.exception("the end of a request failed")
@@ -112,15 +112,14 @@ class Gateway:
     async def _account(self, call: Call) -> None:
         """Tokens and cost, and what was taken for them. Where an answer came and nobody says of how many tokens, the
         most that it can have been is what it was: a budget is never passed by an engine that does not count."""
+        deployment = call.deployment or _left_at(call)
         if call.cache_hit:
             call.cost_usd = Decimal(0)
-        elif call.deployment is not None:
+        elif deployment is not None:
             if call.input_tokens is None or call.output_tokens is None:
                 call.facts["tokens.counted"] = False
                 call.input_tokens, call.output_tokens = call.input_bound, call.output_bound
-            call.cost_usd = allowance.price(
-                self.document, call.deployment, call.input_tokens, call.output_tokens
-            )
+            call.cost_usd = allowance.price(self.document, deployment, call.input_tokens, call.output_tokens)
         taken = self._taken.pop(call.request_id, None)
         if taken is None or self.reservations is None:
             return
@@ -140,6 +139,14 @@ def unavailable(code: str, what: str) -> Refused:
         f"{what}, so that no request is let through; try again in some seconds",
         {"retry-after": "5"},
     )
+
+
+def _left_at(call: Call) -> str | None:
+    """The deployment that was at work when the client left before the first piece of its answer: it has read the text
+    and may have written all of the answer, so that leaving early is not free."""
+    if call.outcome != "client_gone" or not call.attempts or call.attempts[-1].failure is not None:
+        return None
+    return call.attempts[-1].deployment
 
 
 def _close_attempts(call: Call) -> None:

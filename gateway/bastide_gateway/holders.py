@@ -16,6 +16,9 @@ from bastide_gateway.errors import Refused
 
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 
+LISTENERS: Final = ("logging", "callback_settings")
+"""Metadata by which LiteLLM sends texts to further places."""
+
 MASTER: Final = "litellm_proxy_master_key"
 """What LiteLLM puts in the place of the master key (LITELLM_PROXY_MASTER_KEY_ALIAS)."""
 
@@ -40,13 +43,24 @@ def caller_of(document: Document, auth: Any) -> Caller:
     )
 
 
+def check_listeners(auth: Any) -> None:
+    """Raises `Refused` where the key or its team names listeners of its own, which would get the text of requests."""
+    for metadata in (getattr(auth, "metadata", None), getattr(auth, "team_metadata", None)):
+        if isinstance(metadata, Mapping) and any(metadata.get(name) for name in LISTENERS):
+            raise Refused(
+                403,
+                "key_has_listeners",
+                "the metadata of this key or its team names logging of its own, which would get the text of its "
+                f"requests; take {' and '.join(LISTENERS)} out of it",
+            )
+
+
 def _class(team: Team | None, auth: Any) -> str:
-    """The team's class by routes.json, else by its metadata; a key's own may only be stricter. None is "
-    "the strictest."""
+    """The team's class by routes.json, else by its metadata; a key's own may only be stricter. Without a team's the
+    strictest holds, whatever the key says of itself."""
     of_team = team.data_class if team is not None else _named(getattr(auth, "team_metadata", None))
     of_key = _named(getattr(auth, "metadata", None))
-    found = [name for name in (of_team, of_key) if name is not None]
-    return max(found, key=CLASSES.index, default=STRICTEST)
+    return max(of_team or STRICTEST, of_key or CLASSES[0], key=CLASSES.index)
 
 
 def _named(metadata: object) -> str | None:
@@ -80,7 +94,8 @@ def holders(document: Document, auth: Any, team: Any, caller: Caller) -> list[Ho
     found.append(
         Holder(
             "team",
-            caller.team_id or caller.team or "",
+            # By its name, where it is ours: keys have LiteLLM's id of it and tokens the name, and its limits are one.
+            ours.name if ours else caller.team_id or caller.team or "",
             rpm=_least(ours.rpm if ours else None, getattr(auth, "team_rpm_limit", None)),
             tpm=_least(ours.tpm if ours else None, getattr(auth, "team_tpm_limit", None)),
             max_budget_usd=_least(

@@ -22,11 +22,13 @@ from bastide_gateway import (
     document,
     ending,
     environment,
+    first_token,
     frame,
     quiet,
     secret_files,
     servers,
     sign_in,
+    speed,
 )
 from bastide_gateway.decision_log import DecisionLog
 from bastide_gateway.edge import Admin, Edge
@@ -65,6 +67,9 @@ def prepare(given: environment.Environment) -> tuple[document.Document, dict[str
     secrets = secret_files.read(given.secrets)
     os.environ.update(SET)
     os.environ.update(secret_files.variables(secrets))
+    # By these names LiteLLM would take Redis for itself: unbounded, and several times a request.
+    for name in [name for name in os.environ if name.startswith("REDIS_")]:
+        del os.environ[name]
     os.environ["CONFIG_FILE_PATH"] = str(given.config / "config.yaml")
     if given.ca is not None:
         os.environ["SSL_CERT_FILE"] = str(bundle(given.ca))
@@ -133,7 +138,8 @@ def redis_link(given: environment.Environment, secrets: Mapping[str, str]) -> Re
             at.user,
             secrets.get("redis-password"),
             None if at.cache_name is None else (at.cache_name, at.region or ""),
-        )
+        ),
+        at.bound_ms / 1000,
     )
 
 
@@ -152,6 +158,7 @@ async def run(given: environment.Environment) -> None:
     from bastide_gateway.callbacks import gateway as callback
 
     quiet.install()
+    quiet.listens_alone()
     litellm.telemetry = False
     litellm.suppress_debug_info = True
     await hung.start()
@@ -163,6 +170,7 @@ async def run(given: environment.Environment) -> None:
     try:
         quiet.install()
         callback.gateway = held
+        first_token.install(proxy_server.llm_router, table)
         sign_in.install(proxy_server.app, given.config / "routes.json", table)
         looks = {"callback": lambda: hangs(config)}
         if link is not None:
@@ -174,6 +182,7 @@ async def run(given: environment.Environment) -> None:
             raise StartError(why)
         watch = Watch(held, looks)
         app = stated(proxy_server.app, state)
+        speed.spare_collector()
         await serve(given, held, watch, app)
         await ending.written(held, hung)
     finally:
@@ -193,7 +202,13 @@ async def serve(given: environment.Environment, held: Gateway, watch: Watch, app
             given.drain_s,
             given.keep_alive_s,
         ),
-        servers.listener(Admin(app), given.host, given.admin_port, given.tls, given.drain_s),
+        servers.listener(
+            Admin(app, os.environ["LITELLM_MASTER_KEY"]),
+            given.host,
+            given.admin_port,
+            given.tls,
+            given.drain_s,
+        ),
         servers.listener(make_asgi_app(), given.host, given.metrics_port, None, 1),
     ]
     ended = asyncio.Event()
@@ -229,9 +244,14 @@ async def hangs(config: Mapping[str, Any]) -> str | None:
     """Why our callback, or one that the configuration names, does not hang in LiteLLM; nothing when they "
     "do."""
     import litellm
+    from litellm.proxy import proxy_server
 
     from bastide_gateway.callbacks import gateway as callback
 
+    if not first_token.installed(proxy_server.llm_router):
+        return (
+            "LiteLLM's router is not the one that was started; the first token of a stream is not waited for"
+        )
     if callback not in litellm.callbacks:
         return "our callback does not hang in LiteLLM; config.yaml's litellm_settings.callbacks must load it"
     before = litellm.callbacks[: litellm.callbacks.index(callback)]
@@ -265,7 +285,7 @@ def main() -> int:
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s %(message)s")
     try:
         # Not asyncio.run, which waits for every thread and task that LiteLLM leaves behind.
-        asyncio.Runner().run(run(environment.read(os.environ)))
+        asyncio.Runner(loop_factory=speed.event_loop()).run(run(environment.read(os.environ)))
     except StartError as error:
         sys.stderr.write(json.dumps({"log": "bastide.start", "refused": str(error)}) + "\n")
         return 1

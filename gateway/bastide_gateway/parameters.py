@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from bastide_gateway import messages
 from bastide_gateway.errors import Refused
 
 _SAMPLING: Final = frozenset(
@@ -49,6 +50,20 @@ _PARTS: Final = frozenset({"text", "refusal"})
 """Of a message's content. Pictures, sound and files would pass every guard unread, and an engine would fetch their
 addresses from inside the cluster."""
 
+_PART: Final = frozenset({"type", "text", "refusal", "cache_control"})
+
+_WHOLE: Final = {
+    "n": 1,
+    "best_of": 1,
+    "max_tokens": 1,
+    "max_completion_tokens": 1,
+    "min_tokens": 0,
+    "top_logprobs": 0,
+}
+"""Whole numbers, and the least of each. Of 0 some engines make "as much as there is room for": nobody reserved that."""
+
+_MOST: Final = 2**31 - 1
+
 _TOOLS: Final = frozenset({"function"})
 """Tools that only tell the client to call something. Hosted ones (search, code, MCP servers) run "
 "elsewhere."""
@@ -71,17 +86,19 @@ def clean(kind: str, body: object) -> dict[str, Any]:
             "retries, caching and "
             "guards are the gateway's to decide",
             param=unknown[0][:40],
+            told=f"fields that are not allowed in the body: {len(unknown)}",
         )
     if not isinstance(body.get("model"), str):
         raise Refused(
             400, "model_missing", "`model` must be a string: a name from GET /v1/models", param="model"
         )
-    for name in ("n", "best_of", "max_tokens", "max_completion_tokens", "min_tokens", "top_logprobs"):
-        _whole(body, name)
+    for name, least in _WHOLE.items():
+        _whole(body, name, least)
     if not isinstance(body.get("stream", False), bool | None):
         raise Refused(400, "invalid_parameter", "`stream` must be true or false", param="stream")
     if kind == "chat":
         _messages(body)
+        body = body | {"messages": [messages.known(message) for message in body["messages"]]}
         _tools(body)
     elif kind == "completion":
         _strings(body, "prompt")
@@ -92,10 +109,13 @@ def clean(kind: str, body: object) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name not in _NOT_FORWARDED and value is not None}
 
 
-def _whole(body: dict[str, Any], name: str) -> None:
+def _whole(body: dict[str, Any], name: str, least: int) -> None:
     value = body.get(name)
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
-        raise Refused(400, "invalid_parameter", f"`{name}` must be a whole number, 0 or above", param=name)
+    if value is not None and (
+        isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MOST
+    ):
+        told = f"`{name}` must be a whole number, {least} to {_MOST}; leave it out for the model's own"
+        raise Refused(400, "invalid_parameter", told, param=name)
 
 
 def _strings(body: dict[str, Any], name: str) -> None:
@@ -114,12 +134,13 @@ def _strings(body: dict[str, Any], name: str) -> None:
 
 
 def _messages(body: dict[str, Any]) -> None:
-    messages = body.get("messages")
-    if not isinstance(messages, list) or not messages or not all(isinstance(item, dict) for item in messages):
+    given = body.get("messages")
+    if not isinstance(given, list) or not given or not all(isinstance(item, dict) for item in given):
         raise Refused(
             400, "invalid_parameter", "`messages` must be a list of at least one object", param="messages"
         )
-    for index, message in enumerate(messages):
+    for index, message in enumerate(given):
+        messages.check(message, f"messages[{index}]")
         content = message.get("content")
         path = f"messages[{index}].content"
         if content is None or isinstance(content, str):
@@ -129,7 +150,8 @@ def _messages(body: dict[str, Any]) -> None:
                 400, "invalid_parameter", f"`{path}` must be a string or a list of parts", param=path
             )
         for part in content:
-            if part.get("type") not in _PARTS or not isinstance(part.get("text", part.get("refusal")), str):
+            text = part.get("text", part.get("refusal"))
+            if part.get("type") not in _PARTS or not isinstance(text, str) or set(part) - _PART:
                 raise Refused(
                     400,
                     "unsupported_content",
@@ -147,11 +169,13 @@ def _tools(body: dict[str, Any]) -> None:
     if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
         raise Refused(400, "invalid_parameter", "`tools` must be a list of objects", param="tools")
     for index, tool in enumerate(tools):
-        if tool.get("type") not in _TOOLS or set(tool) - {"type", "function"}:
+        is_plain = messages.is_function(tool.get("function")) and not set(tool) - {"type", "function"}
+        if tool.get("type") not in _TOOLS or not is_plain:
             raise Refused(
                 400,
                 "unsupported_tool",
-                f"`tools[{index}]` is not a plain function; allowed: type 'function' with `function`; tools "
+                f"`tools[{index}]` is not a plain function; allowed: type 'function' with `function`, whose name has "
+                "letters, digits, _, ., : and -, at most 128; tools "
                 "that run at the "
                 "provider would let text out of its data class",
                 param=f"tools[{index}]",

@@ -7,6 +7,8 @@ import logging
 import os
 from typing import Final
 
+from bastide_gateway.errors import StartError
+
 WHOLE: Final = "BASTIDE_LITELLM_LOGS"
 """Set to `whole` while someone looks for a fault, with text that may be seen: messages then stay as they "
 "are."""
@@ -36,6 +38,16 @@ class WithoutText(logging.Filter):
         return True
 
 
+def listens_alone() -> None:
+    """Takes from LiteLLM what lets a key's or a team's metadata name further listeners (`logging`,
+    `callback_settings`): they would get every text, at an address that stands in a database. Raises `StartError`."""
+    from litellm.proxy import litellm_pre_call_utils as utils
+
+    if not callable(getattr(utils, "get_dynamic_logging_metadata", None)):
+        raise StartError("this LiteLLM has no get_dynamic_logging_metadata; the gateway is made for 1.106.2")
+    utils.get_dynamic_logging_metadata = lambda *_, **__: None
+
+
 def install() -> None:
     """Puts the filter on every handler and logger that LiteLLM has, and on those of its libraries."""
     if os.environ.get(WHOLE) == "whole":
@@ -45,5 +57,7 @@ def install() -> None:
     for name in LOGGERS:
         logger = logging.getLogger(name)
         logger.addFilter(keep)
+        # What the filter would drop is not even made: LiteLLM searches each record for secrets first.
+        logger.setLevel(max(logger.level, logging.WARNING))
         for handler in logger.handlers:
             handler.addFilter(keep)

@@ -74,7 +74,7 @@ def _dependency(settings: SignIn, keys: Keys, document: Document) -> Any:
             call = current.get()
             if call is not None:
                 call.notes["refused"] = refused
-                call.outcome, call.reason = refused.code, refused.message
+                call.outcome, call.reason = refused.code, refused.reason
             raise HTTPException(refused.status, refused.message, dict(refused.headers)) from None
 
     # FastAPI reads the annotation, which is a name of this function's only.

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from copy import deepcopy
+from copy import copy, deepcopy
 from typing import Any, Final
 
 from bastide_gateway.call import Call
@@ -80,8 +80,11 @@ async def filtered(
         usage = getattr(chunk, "usage", None)
         count(call, usage)
         chunk.model = call.route
-        if make is not None:
-            for choice in getattr(chunk, "choices", None) or ():
+        if make is not None and getattr(chunk, "choices", None):
+            # LiteLLM keeps its chunks, and makes of them what it caches: that must stay as the model gave it.
+            chunk = copy(chunk)
+            chunk.choices = deepcopy(chunk.choices)
+            for choice in chunk.choices:
                 for place in _choice(choice, "delta"):
                     made = filters.get(place.path)
                     if made is None:
@@ -158,5 +161,6 @@ def count(call: Call, usage: Any) -> None:
     """Tokens, where the answer says how many."""
     given = getattr(usage, "prompt_tokens", None)
     if given is not None:
-        call.input_tokens = int(given)
-        call.output_tokens = int(getattr(usage, "completion_tokens", None) or 0)
+        # Never below zero: that would give money back.
+        call.input_tokens = max(int(given), 0)
+        call.output_tokens = max(int(getattr(usage, "completion_tokens", None) or 0), 0)

@@ -77,7 +77,8 @@ def apply(api: Api, table: Document) -> list[str]:
     for team in table.teams.values():
         want, row = wanted(team), held.get(team.name)
         if row is None:
-            api.call("POST", "/team/new", want)
+            # Its id is its name, so that a token's bearer, who has the name alone, is held by LiteLLM's row too.
+            api.call("POST", "/team/new", {"team_id": team.name, **want})
             done.append(f"made {team.name}")
             continue
         if row.get("blocked"):

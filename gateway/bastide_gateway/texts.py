@@ -36,7 +36,11 @@ def request_texts(body: dict[str, Any]) -> Iterator[Place]:
 
 
 _STRUCTURE = frozenset({"type", "name", "strict", "required", "$ref"})
-"""Words of a schema: replacing them would break it. Enumerated values and descriptions are given."""
+"""Words of a schema: replacing them would break it. Enumerated values and descriptions are given, and what lies below
+a property that somebody called `name` or `type`."""
+
+_VALUES = frozenset({"default", "const", "enum", "examples", "example"})
+"""Words of a schema below which stands a value, and no schema any more."""
 
 
 def _message(message: dict[str, Any], path: str) -> Iterator[Place]:
@@ -65,8 +69,9 @@ def _value(holder: Any, key: Any, path: str, skip: frozenset[str] = frozenset())
             yield from _value(value, index, f"{path}[{index}]", skip)
     elif isinstance(value, dict):
         for name in list(value):
-            if name not in skip:
-                yield from _value(value, name, f"{path}.{name}", skip)
+            if name not in skip or isinstance(value[name], dict):
+                inner = frozenset[str]() if name in _VALUES else skip
+                yield from _value(value, name, f"{path}.{name}", inner)
 
 
 def size(body: dict[str, Any]) -> int:
@@ -75,4 +80,9 @@ def size(body: dict[str, Any]) -> int:
     for name in ("tools", "functions", "response_format"):
         if name in body:
             total += len(json.dumps(body[name], ensure_ascii=False).encode())
+    messages = body.get("messages")
+    for message in messages if isinstance(messages, list) else ():
+        for name in ("tool_calls", "function_call", "tool_call_id"):
+            if isinstance(message, dict) and message.get(name):
+                total += len(json.dumps(message[name], ensure_ascii=False).encode())
     return total

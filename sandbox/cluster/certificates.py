@@ -56,12 +56,22 @@ class Pair:
     key: Path
 
 
+@dataclass(frozen=True)
+class Same:
+    """What makes an authority the same wherever it is made."""
+
+    key: ec.EllipticCurvePrivateKey
+    begins: datetime.datetime
+    ends: datetime.datetime
+
+
 class Authority:
     """A certificate authority that writes what it issues into one folder."""
 
-    def __init__(self, folder: Path, name: str) -> None:
+    def __init__(self, folder: Path, name: str, same: Same | None = None) -> None:
+        """A new one, but for `same`."""
         self.folder = folder
-        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._key = same.key if same else ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         now = datetime.datetime.now(datetime.UTC)
         certificate = (
@@ -69,9 +79,9 @@ class Authority:
             .subject_name(self._name)
             .issuer_name(self._name)
             .public_key(self._key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - _CLOCK_SKEW)
-            .not_valid_after(now + _VALID)
+            .serial_number(1 if same else x509.random_serial_number())
+            .not_valid_before(same.begins if same else now - _CLOCK_SKEW)
+            .not_valid_after(same.ends if same else now + _VALID)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(
                 x509.KeyUsage(
@@ -87,7 +97,7 @@ class Authority:
                 ),
                 critical=True,
             )
-            .sign(self._key, hashes.SHA256())
+            .sign(self._key, hashes.SHA256(), ecdsa_deterministic=bool(same) or None)
         )
         self.pair = Pair(folder / f"{name}.crt", folder / f"{name}.key")
         self.pem = certificate.public_bytes(serialization.Encoding.PEM)

@@ -57,7 +57,7 @@ class Emulator:
         live: LiveWorld | None = None,
     ) -> None:
         """`joined` is called with an instance id once its node is ready; `journal` hears of pods that went with
-        their node; `live` runs the nodes that have GPUs."""
+        their node; `live` runs the nodes."""
         self._live = live
         self._kube, self._cluster, self._joined, self._journal = kube, cluster, joined, journal
         self._nodes: dict[str, _Node] = {}
@@ -165,8 +165,8 @@ class Emulator:
         except KubeError as error:
             if error.status != 409:  # left from before a restart of these threads
                 raise
-        live = self._live is not None and instance.shape.gpus > 0
-        if self._live is not None and live:
+        live = self._live is not None
+        if self._live is not None:
             reserved = {each.private_ip for other in cluster.node_groups for each in other.instances}
             self._live.add(name, instance, self._addresses.take, reserved)
         else:

@@ -192,7 +192,8 @@ def _clear_remains() -> str:
     (home() / "kubeconfig").unlink(missing_ok=True)
     (home() / NOT_RENDERED).unlink(missing_ok=True)
     shutil.rmtree(home() / "clusters", ignore_errors=True)
-    shutil.rmtree(home() / "live", ignore_errors=True)
+    for folder in ("live", "data", "gateway"):
+        shutil.rmtree(home() / folder, ignore_errors=True)
     processes.forget(home())
     return forget_stacks()
 

@@ -19,10 +19,13 @@ from sandbox.cluster.cert_manager import Signer
 from sandbox.cluster.control_plane import ControlPlane, ControlPlaneSpec
 from sandbox.cluster.drain import Drainer, Journal
 from sandbox.cluster.emulator import Emulator
+from sandbox.cluster.external_secrets import Operator
 from sandbox.cluster.kube import KubeError
 from sandbox.cluster.spec import Cluster
 from sandbox.daemon.child import Child, ChildError
 from sandbox.live import switch
+from sandbox.live.data import LiveData, Outside
+from sandbox.live.data_services import Aws as Region
 from sandbox.live.programs import programs
 from sandbox.live.world import LiveWorld, connect_socket
 
@@ -58,11 +61,13 @@ class Runner:
         socket = connect_socket(home, cluster.region, cluster.name)
         self._live_socket = str(socket) if switch.enabled(home) else ""
         self._live: LiveWorld | None = None
+        self._data: LiveData | None = None
         self.seconds: float | None = None
         self.problem = ""
         self._plane: ControlPlane | None = None
         self._emulator: Emulator | None = None
         self._signer: Signer | None = None
+        self._operator: Operator | None = None
         self._drainer: Drainer | None = None
         self._wake, self._ending = Event(), Event()
         self._thread = Thread(target=self._run, name=f"cluster-{cluster.name}", daemon=True)
@@ -91,7 +96,10 @@ class Runner:
     def children(self) -> list[Child]:
         """The control plane's processes, and the live world's."""
         planes = list(self._plane.children) if self._plane else []
-        return [*planes, self._live.child] if self._live else planes
+        if self._operator and self._operator.child:
+            planes.append(self._operator.child)
+        data = self._data.children if self._data else []
+        return [*planes, *([self._live.child] if self._live else []), *data]
 
     @property
     def endpoint(self) -> str:
@@ -116,7 +124,7 @@ class Runner:
             "ready_seconds": self.seconds,
             "problem": f"ended by itself: {', '.join(dead)}"
             if dead and not self._ending.is_set()
-            else self.problem,
+            else self.problem or (self._data.problem if self._data else ""),
             "nodes": self._emulator.describe() if self._emulator else [],
             "addons_without_workload": sorted(a.name for a in self.cluster.addons if a.name not in KNOWN),
         }
@@ -137,6 +145,10 @@ class Runner:
                 self._emulator.stop()
             if self._signer:
                 self._signer.stop()
+            if self._operator:
+                self._operator.stop()
+            if self._data:
+                self._data.stop()
             if self._live:
                 self._live.stop()
             if self._plane:
@@ -186,9 +198,11 @@ class Runner:
         journal = Journal(self._logs / DISRUPTIONS)
         if self._live_socket:
             self._live = LiveWorld(plane, self.cluster, self._home, self._aws.endpoint, programs())
+            self._data = self._live_data(self._live)
             self._changed()
         self._emulator = Emulator(plane.kube, self.cluster, self._joined, journal, self._live)
         self._signer = Signer(plane.kube)
+        self._operator = self._external_secrets(plane)
         self._drainer = Drainer(plane.kube, self.cluster, journal, self._told)
         while not self._ending.is_set():
             cluster = self.cluster
@@ -215,6 +229,26 @@ class Runner:
             # us.
             self._wake.wait(1.0 if unbound else None)
             self._wake.clear()
+
+    def _external_secrets(self, plane: ControlPlane) -> Operator:
+        part = f"{self.cluster.region}-{self.cluster.name}-secrets"
+        return Operator(
+            plane.kube,
+            lambda: plane.kubeconfig("external-secrets", "external-secrets", ["system:masters"]),
+            (self._aws.endpoint, self.cluster.region),
+            part,
+            self._logs / f"{part}.log",
+            self._changed,
+        )
+
+    def _live_data(self, live: LiveWorld) -> LiveData:
+        def tell(names: list[Outside]) -> None:
+            live.lead_out(names)
+            self._changed()
+
+        region = self.cluster.region
+        folder = self._home / "data" / region / self.cluster.name
+        return LiveData(Region(region, self._aws.endpoint, folder, self._logs), tell)
 
     def _joined(self, instance: str) -> None:
         try:

@@ -169,7 +169,8 @@ class Supervisor:
         wait_ended(runners, 10)
         stop_all(self._all_children())
         shutil.rmtree(self._home / "clusters", ignore_errors=True)
-        shutil.rmtree(self._home / "live", ignore_errors=True)
+        for folder in ("live", "data", "gateway"):
+            shutil.rmtree(self._home / folder, ignore_errors=True)
         (self._home / "kubeconfig").unlink(missing_ok=True)
         processes.forget(self._home)
         _LOG.info("everything has ended")

@@ -23,10 +23,10 @@ class ForwardError(Exception):
     """The port could not be opened; the text says why."""
 
 
-def forward(service: str, port: int, cluster: str | None = None) -> str:
+def forward(service: str, port: int, cluster: str | None = None, named: str | None = None) -> str:
     """Opens `port` of 127.0.0.1 for NAMESPACE/SERVICE, for as long as the world lives; returns the address.
 
-    It leads to the Service's first port. Raises `ForwardError`."""
+    It leads to the Service's first port, or to the one of that name. Raises `ForwardError`."""
     region, name, kube = _cluster(cluster)
     live = folder(home(), region, name)
     if not live.exists():
@@ -44,7 +44,11 @@ def forward(service: str, port: int, cluster: str | None = None) -> str:
         raise ForwardError(f"cluster {name} does not answer: {type(error).__name__}") from None
     if found.get("clusterIP", "None") == "None":
         raise ForwardError(f"Service {service} has no address of its own (it is headless): name another")
-    target = f"{found['clusterIP']}:{found['ports'][0]['port']}"
+    ports = [each["port"] for each in found["ports"] if named in (None, each.get("name"))]
+    if not ports:
+        allowed = ", ".join(each.get("name", "one without a name") for each in found["ports"])
+        raise ForwardError(f"Service {service} has no port {named!r}; it has: {allowed}")
+    target = f"{found['clusterIP']}:{ports[0]}"
     path = live / FORWARDS
     known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     if known.get(str(port), target) != target:
@@ -60,6 +64,11 @@ def forward(service: str, port: int, cluster: str | None = None) -> str:
             raise ForwardError(f"port {port} did not open; `bastide sandbox logs {name}-live` may say why")
         time.sleep(0.1)
     return f"127.0.0.1:{port}"
+
+
+def administrator(cluster: str | None = None) -> Kube:
+    """The administrator's client of the chosen or only cluster. Raises `ForwardError`."""
+    return _cluster(cluster)[2]
 
 
 def _answers(port: int) -> bool:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
-from sandbox.toolchain import environments
+from sandbox.toolchain import environments, prisma_client
+from sandbox.toolchain.build import BuildError
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -44,6 +45,9 @@ ENGINE: Final = {
 }
 
 
+LITELLM_IMAGE: Final = "berriai/litellm-non_root"
+
+
 @dataclass(frozen=True)
 class Image:
     """One line of the table. `repository` is the end of the image's name, so that a mirror's path may precede it."""
@@ -63,13 +67,26 @@ class Image:
         }
 
 
+def _gateway(litellm: Path, seen: tuple[Path, ...]) -> Image:
+    """LiteLLM with its database client; a world without the client has no gateway."""
+    try:
+        node = prisma_client.programs()
+    except BuildError:
+        return Image(LITELLM_IMAGE, (litellm / "bin",), AWS, (litellm, *seen))
+    # Two cores for everything: what takes a millisecond may wait for a second.
+    env = AWS | prisma_client.environment() | {"BASTIDE_REDIS_BOUND_MS": "3000"}
+    return Image(LITELLM_IMAGE, (litellm / "bin", node), env, (litellm, *prisma_client.visible(), *seen))
+
+
 def table() -> list[Image]:
     """Every image that has a program here."""
     own = Path(sys.prefix)
     seen = (ROOT, own, Path(sys.base_prefix).resolve())
-    vllm = environments.VLLM.folder
+    vllm, litellm, pii = (each.folder for each in (environments.VLLM, environments.LITELLM, environments.PII))
     return [
         Image("vllm/vllm-openai", (vllm / "bin",), ENGINE, (vllm, *seen)),
         Image("artifact-agent", (own / "bin",), AWS | {"PYTHONPATH": str(ROOT)}, seen),
         Image("envoyproxy/envoy", (own / "bin",), {}, seen),
+        _gateway(litellm, seen),
+        Image("bastide/pii", (pii / "bin",), {"PYTHONPATH": str(ROOT)}, (pii, *seen)),
     ]

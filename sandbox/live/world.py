@@ -6,6 +6,7 @@ import hashlib
 import ipaddress
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final
@@ -14,12 +15,16 @@ from sandbox.cluster.capacity import allocatable, capacity
 from sandbox.cluster.control_plane import ControlPlane
 from sandbox.cluster.spec import Cluster, Instance
 from sandbox.daemon.child import Child
+from sandbox.live.data import Outside
 from sandbox.live.images import table
 from sandbox.live.programs import Programs
 
 ADDRESSES: Final = 24
 """Pods with an address of their own that a live node takes: more processes than one machine carries."""
 
+
+OUTSIDE: Final = "outside.json"
+"""File in the world's folder: names that lead out of it, each with its address inside and its port of this machine."""
 
 FORWARDS: Final = "forwards.json"
 """File in that folder: the ports that `bastide sandbox forward` opened, each with its target."""
@@ -48,7 +53,7 @@ class LiveWorld:
         self._nodes: dict[str, dict[str, Any]] = {}
         self._devices: dict[str, dict[str, str]] = {}
         self._lock = Lock()
-        for remains in (FORWARDS, "nodes.json"):  # of a cluster of the same name
+        for remains in (FORWARDS, OUTSIDE, "nodes.json"):  # of a cluster of the same name
             (self._folder / remains).unlink(missing_ok=True)
         self._write("nodes.json", [])
         self._write("devices.json", {})
@@ -68,6 +73,7 @@ class LiveWorld:
                 "nodesFile": str(self._folder / "nodes.json"),
                 "devicesFile": str(self._folder / "devices.json"),
                 "forwardsFile": str(self._folder / FORWARDS),
+                "outsideFile": str(self._folder / OUTSIDE),
             },
         )
         part = f"{cluster.region}-{cluster.name}-live"
@@ -121,6 +127,10 @@ class LiveWorld:
             if self._devices.get(name) != told:
                 self._devices[name] = told
                 self._write("devices.json", self._devices)
+
+    def lead_out(self, names: Sequence[Outside]) -> None:
+        """The names of databases and caches, all of them."""
+        self._write(OUTSIDE, [asdict(each) for each in names])
 
     def nodes(self) -> Sequence[str]:
         """The nodes that are live."""

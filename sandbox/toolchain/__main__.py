@@ -8,7 +8,7 @@ import sys
 import time
 
 from sandbox.live import programs as live
-from sandbox.toolchain import environments, paths
+from sandbox.toolchain import databases, environments, operator, paths, prisma_client
 from sandbox.toolchain.build import BuildError
 
 
@@ -19,8 +19,11 @@ def main() -> int:
         tools = paths(build=True)
         if "all" in sys.argv[1:]:
             live.ensure()
+            operator.ensure()
             for each in environments.ALL:
                 environments.ensure(each)
+            prisma_client.ensure()
+            databases.ensure_all()
     except BuildError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

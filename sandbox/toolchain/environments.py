@@ -31,6 +31,8 @@ class Environment:
     usual: str
     startup: str = ""
     """One line of Python that each of its interpreters runs first."""
+    in_pods: bool = True
+    """Whether live pods run it."""
 
     @property
     def lock(self) -> Path:
@@ -79,10 +81,18 @@ which a tiny model's matrices never make it do: the first token ended in SIGILL.
 VLLM: Final = Environment("vllm", "5 m on 2 cores, 6 GB", AMX_TILES if platform.machine() == "x86_64" else "")
 """The engine. Measured: 1 m 40 s for torch and 2 m 37 s for the rest, one after the other, with downloads."""
 
-SGLANG: Final = Environment("sglang", "1 m on 2 cores after vLLM's, 5 GB of which it shares most")
+SGLANG: Final = Environment(
+    "sglang", "1 m on 2 cores after vLLM's, 5 GB of which it shares most", in_pods=False
+)
 """SGLang's parser of arguments, for one test; nothing of it runs, so `ALL` does not have it."""
 
-LITELLM: Final = Environment("litellm", "1 m on 2 cores, 0.8 GB")
+CLIENT_VARIABLE: Final = "BASTIDE_PRISMA_CLIENT"
+
+CLIENT_FIRST: Final = f"import os, sys; p = os.environ.get('{CLIENT_VARIABLE}'); p and sys.path.insert(0, p)"
+"""LiteLLM's image has its generated database client among its packages, so that no PYTHONPATH of a pod can miss it.
+Here it lies elsewhere (`prisma_client`), where this variable says."""
+
+LITELLM: Final = Environment("litellm", "1 m on 2 cores, 0.8 GB", CLIENT_FIRST)
 """The gateway, without the package of it that is not under an open licence."""
 
 PII: Final = Environment("pii", "1 m on 2 cores, 0.4 GB")
@@ -110,7 +120,7 @@ def ensure(environment: Environment) -> Path:
         with lock():
             if not environment.whole.exists():  # another run may have made it meanwhile
                 _make(environment)
-    if not environment.compiled.exists():
+    if environment.in_pods and not environment.compiled.exists():
         with lock():
             if not environment.compiled.exists():
                 _compile(environment)
@@ -149,6 +159,8 @@ def _make(environment: Environment) -> None:
             "pip",
             "sync",
             "--quiet",
+            # Where live pods see it, nothing can be written: each start would compile all of it again.
+            "--compile-bytecode",
             "--require-hashes",
             "--python",
             interpreter,

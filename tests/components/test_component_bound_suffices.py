@@ -40,7 +40,33 @@ def _settings() -> Settings:
         certificates=certificates,
         gateway={"enabled": True},
         edge={"scheme": "public"},
+        hosted=[_bedrock("model", "amazon.nova-lite-v1:0"), _bedrock("profile", "us.amazon.nova-lite-v1:0")],
+        dataClasses={"public": {"regions": ["us-east-1", "us"]}},
+        routes=[{"name": "ask", "deployments": [{"name": "model"}, {"name": "profile"}]}],
     )
+
+
+def _bedrock(name: str, model: str) -> dict[str, Any]:
+    return {
+        "kind": "bedrock",
+        "name": name,
+        "model": model,
+        "region": "us-east-1",
+        "contextTokens": 300000,
+        "agreement": {
+            "zeroRetention": True,
+            "trainsOnData": False,
+            "classes": ["public"],
+            "document": "docs.aws.amazon.com/bedrock/latest/userguide/data-protection.html",
+            "date": "2026-11-21",
+        },
+        "price": {
+            "inputPerMillion": 0.06,
+            "outputPerMillion": 0.24,
+            "source": "a test",
+            "read": "2026-11-21",
+        },
+    }
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +89,24 @@ def test_no_role_loses_a_right_by_the_bound(everything: Recording) -> None:
     assert lost == []
 
 
+def test_every_resource_of_a_right_is_in_the_bound(everything: Recording) -> None:
+    """Bedrock's models have no name of the stack's, so that the bound names each."""
+    asked = {
+        (action, arn)
+        for each in everything.of("iam/rolePolicy:RolePolicy")
+        for statement in json.loads(each.inputs["policy"])["Statement"]
+        for action in _listed(statement["Action"])
+        for arn in _listed(statement["Resource"])
+        if action.startswith("bedrock:")
+    }
+    bounds = json.loads(bound(_settings()))["Statement"]
+    given = {
+        (action, arn) for each in bounds for action in each["Action"] for arn in _listed(each["Resource"])
+    }
+    assert len(asked) == 6
+    assert asked <= given
+
+
 def _of_components(everything: Recording) -> Iterator[str]:
     for each in everything.of("iam/rolePolicy:RolePolicy"):
         yield from _actions(json.loads(each.inputs["policy"]))
@@ -77,5 +121,8 @@ def _of_aws(everything: Recording) -> Iterator[str]:
 def _actions(document: Any) -> Iterator[str]:
     for statement in document["Statement"]:
         if statement["Effect"] == "Allow":
-            given = statement["Action"]
-            yield from [given] if isinstance(given, str) else given
+            yield from _listed(statement["Action"])
+
+
+def _listed(given: Any) -> list[str]:
+    return [given] if isinstance(given, str) else given

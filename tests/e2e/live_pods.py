@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -103,8 +104,8 @@ def ask(port: int = PORT, tokens: int = 8, timeout: float = 120, **more: Any) ->
         "ignore_eos": True,
         **more,
     }
-    return urllib3.request(
-        "POST", f"http://127.0.0.1:{port}/v1/chat/completions", json=body, timeout=timeout, retries=False,
+    return _pool(port).request(
+        "POST", "/v1/chat/completions", json=body, timeout=timeout, retries=False,
         preload_content=not more.get("stream"),
     )  # fmt: skip
 
@@ -112,8 +113,30 @@ def ask(port: int = PORT, tokens: int = 8, timeout: float = 120, **more: Any) ->
 def embed(*texts: str) -> urllib3.BaseHTTPResponse:
     """A request for vectors through the Service."""
     body = {"model": "tiny-qwen2", "input": list(texts)}
-    url = f"http://127.0.0.1:{EMBED_PORT}/v1/embeddings"
-    return urllib3.request("POST", url, json=body, timeout=120, retries=False)
+    return _pool(EMBED_PORT).request("POST", "/v1/embeddings", json=body, timeout=120, retries=False)
+
+
+def get(path: str, port: int = PORT) -> int:
+    """The status of a path of the engine's."""
+    return _pool(port).request("GET", path, timeout=10, retries=False).status
+
+
+def trust(sandbox: Sandbox, port: int, release: str) -> None:
+    """An engine's requests go by TLS, and its certificate is the one that its Service's name asks for."""
+    held = sandbox.kubectl("get", "secret", "--namespace", NAMESPACE, f"{release}-tls")["data"]
+    file = sandbox.home / f"{release}-ca.pem"
+    file.write_bytes(base64.b64decode(held["ca.crt"]))
+    name = f"{release}.{NAMESPACE}.svc"
+    _POOLS[port] = urllib3.HTTPSConnectionPool(
+        "127.0.0.1", port, ca_certs=str(file), server_hostname=name, assert_hostname=name, maxsize=200
+    )
+
+
+_POOLS: dict[int, urllib3.HTTPSConnectionPool] = {}
+
+
+def _pool(port: int) -> urllib3.HTTPSConnectionPool:
+    return _POOLS[port]
 
 
 def statuses_while_rolling(

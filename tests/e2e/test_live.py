@@ -12,23 +12,22 @@ import signal
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 
 import pytest
-import urllib3
 
-from sandbox.toolchain import environments
+from sandbox.live import first_answer, gateway
 
-from .conftest import BIN, ROOT, Sandbox, Stack
+from .conftest import REGION, Sandbox, Stack
 from .live_changes import CHANGES
 from .live_pods import (
-    EMBED_PORT,
     NAMESPACE,
-    PORT,
     ask,
     changed_version,
     container,
     deletion,
     embed,
+    get,
     pod,
     pod_or_none,
     pods_of,
@@ -37,10 +36,10 @@ from .live_pods import (
     statuses_while_rolling,
     until,
 )
+from .live_stack import apply_live
 
 pytestmark = [pytest.mark.world, pytest.mark.xdist_group("vllm")]
 
-NAME = "sandbox-live"
 STREAMS = 80
 """More than the two engines' batches hold, so that there is work for well over the pre-stop's seconds; no more than
 one engine runs (16) and lets wait (64), for the Service does not share out evenly and the rest would be refused."""
@@ -52,17 +51,7 @@ SMOKE = "one byte flipped"
 
 @pytest.fixture(scope="module")
 def live(sandbox: Sandbox) -> Stack:
-    """The committed stack, applied to a world with live nodes, as `make live` does it."""
-    environments.ensure(environments.VLLM)
-    assert sandbox.run("bastide", "sandbox", "live", "on").code == 0
-    sandbox.env["STACK"] = NAME
-    done = sandbox.run(str(BIN / "python"), "-m", "sandbox.make_up", timeout=1200)
-    assert done.code == 0, done.text[-6000:]
-    stack = Stack(sandbox, ROOT / "stacks" / f"Pulumi.{NAME}.yaml", NAME)
-    for release, port in (("vllm-chat", PORT), ("vllm-embed", EMBED_PORT)):
-        opened = sandbox.run("bastide", "sandbox", "forward", f"{NAMESPACE}/{release}", "--port", str(port))
-        assert opened.code == 0, opened.text
-    return stack
+    return apply_live(sandbox)
 
 
 @pytest.fixture
@@ -98,14 +87,43 @@ def test_an_embedding_pool_gives_vectors(live: Stack) -> None:
 
 def test_paths_that_clients_may_not_call_are_not_there(live: Stack) -> None:
     for path in ("/tokenize", "/invocations", "/metrics", "/version"):
-        assert urllib3.request("GET", f"http://127.0.0.1:{PORT}{path}", timeout=10).status == 404
+        assert get(path) == 404
 
 
 def test_status_says_which_nodes_are_live(live: Stack, sandbox: Sandbox) -> None:
     lines = sandbox.run("bastide", "sandbox", "status").text.splitlines()
     assert len([line for line in lines if "g6e.xlarge" in line and line.endswith(", live")]) == 4
-    assert not [line for line in lines if "m7i.xlarge" in line and "live" in line.split("Ready")[1]]
+    assert len([line for line in lines if "m7i.xlarge" in line and line.endswith(", live")]) == 2
     assert any("nodes marked live: the kubelet" in line for line in lines)
+
+
+def test_the_gateway_answers_by_a_key_and_says_what_was_decided_and_what_it_cost(
+    live: Stack, sandbox: Sandbox
+) -> None:
+    """The smoke of `make prove PART=gateway`."""
+    access = gateway.open_ports(port=18443)
+    key, access = gateway.make_key("clinic", access)
+    message = {"role": "user", "content": "Where does the river end?"}
+    answer = first_answer.ask(access, key, {"model": "chat", "messages": [message], "max_tokens": 8})
+    assert answer.status == 200, answer.body
+    line = first_answer.decision(answer.request_id)
+    assert line is not None
+    assert (line["team"], line["class"], line["deployment"]) == ("clinic", "regulated", "chat")
+    row = first_answer.spend(answer.body["id"], REGION)
+    assert row is not None
+    assert Decimal(str(row["spend"])).quantize(Decimal("1e-16")) == Decimal(line["cost_usd"]).quantize(
+        Decimal("1e-16")
+    )
+    assert row["prompt_tokens"] == answer.body["usage"]["prompt_tokens"]
+    said = sandbox.run(
+        "bastide", "chat", "--connect", access.connect, "--url", access.url, "--ca-file", access.ca,
+        "--key-file", access.key_file, "--max-tokens", "8", "Where does the river end?",
+    )  # fmt: skip
+    assert said.code == 0, said.text
+    refused = first_answer.ask(
+        access, key, {"model": "chat", "messages": [message]}, {"x-data-class": "public"}
+    )
+    assert refused.status == 403
 
 
 @pytest.mark.parametrize(

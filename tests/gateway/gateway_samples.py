@@ -59,10 +59,19 @@ RAW: Final[dict[str, Any]] = {
         "kept": _route(
             "kept", ["public", "regulated"], ["engine"], cache={"enabled": True, "ttlSeconds": 60}
         ),
+        "quick": _route(
+            "quick",
+            ["public", "regulated"],
+            ["engine", "second"],
+            firstTokenSeconds=1,
+            fallbacks={"public": {"outage": ["hosted@public"]}},
+        ),
+        "private": _route("private", ["public"], ["engine"]),
         "embed": _route("embed", ["public"], ["embedder"], kind="embedding"),
     },
     "deployments": {
         "engine": _deployment(ALL, INPUT, OUTPUT),
+        "second": _deployment(ALL, INPUT, OUTPUT),
         "embedder": _deployment(["public"], INPUT, "0"),
         "outside": _deployment(
             ["public"], "0.000001", "0.000002", hosting="hosted", kind="openai", contextTokens=128_000
@@ -71,9 +80,9 @@ RAW: Final[dict[str, Any]] = {
     "refused": {"chat": {"confidential": {"outside": "its agreement does not cover it"}}},
     "guards": [],
     "teams": {
-        "open": {"class": "public", "routes": ["chat", "hosted", "kept", "embed"]},
+        "open": {"class": "public", "routes": ["chat", "hosted", "kept", "quick", "private", "embed"]},
         "other": {"class": "public", "routes": ["chat", "kept"]},
-        "closed": {"class": "regulated", "routes": ["chat", "kept"]},
+        "closed": {"class": "regulated", "routes": ["chat", "kept", "quick"]},
     },
     "onFailure": {"redis": "refuse", "database": "refuse", "log": "refuse"},
 }
@@ -103,6 +112,11 @@ def config(upstream: str) -> dict[str, Any]:
             _entry(upstream, "hosted@public", "outside"),
             _entry(upstream, "kept@public", "engine"),
             _entry(upstream, "kept@regulated", "engine"),
+            _entry(upstream, "quick@public", "engine"),
+            _entry(upstream, "quick@public", "second"),
+            _entry(upstream, "quick@regulated", "engine"),
+            _entry(upstream, "quick@regulated", "second"),
+            _entry(upstream, "private@public", "engine"),
             _entry(upstream, "embed@public", "embedder"),
         ],
         "router_settings": {
@@ -111,7 +125,7 @@ def config(upstream: str) -> dict[str, Any]:
             "retry_after": 0,
             "timeout": 3,
             "allowed_fails": 100,
-            "fallbacks": [{"chat@public": ["hosted@public"]}],
+            "fallbacks": [{"chat@public": ["hosted@public"]}, {"quick@public": ["hosted@public"]}],
         },
         "litellm_settings": {
             "callbacks": ["bastide_gateway.callbacks.gateway", "prometheus"],
@@ -123,6 +137,7 @@ def config(upstream: str) -> dict[str, Any]:
             "master_key": "os.environ/LITELLM_MASTER_KEY",
             "database_url": "os.environ/DATABASE_URL",
             "store_model_in_db": False,
+            "disable_error_logs": True,
             "proxy_batch_write_at": 1,
         },
     }
@@ -136,8 +151,11 @@ def _entry(upstream: str, group: str, deployment: str) -> dict[str, Any]:
             "model": "openai/outside" if deployment == "outside" else f"hosted_vllm/{deployment}",
             "api_base": f"{upstream}/{deployment}/v1",
             "api_key": "upstream-key",
+            **({"timeout": 3, "stream_timeout": 1} if group.startswith("quick@") else {}),
+        },
+        "model_info": {
+            "id": f"{deployment}@{group}",
             "input_cost_per_token": float(held["inputPrice"]),
             "output_cost_per_token": float(held["outputPrice"]),
         },
-        "model_info": {"id": f"{deployment}@{group}"},
     }

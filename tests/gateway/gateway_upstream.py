@@ -22,7 +22,8 @@ class Upstream:
 
     def __init__(self) -> None:
         self.modes: dict[str, str] = {}
-        """By deployment: up (default), a name of ERRORS, hang or break."""
+        """By deployment: up (default), a name of ERRORS, hang, break, slow, mute (the head of a stream and no more) or
+        murmur (chunks without text)."""
 
         self.seen: list[tuple[str, dict[str, str], dict[str, Any]]] = []
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -58,6 +59,10 @@ def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
             name = self.path.split("/")[1]
             upstream.seen.append((name, {key.lower(): value for key, value in self.headers.items()}, body))
             mode = upstream.modes.get(name, "up")
+            if mode == "echo":
+                # As vLLM and providers do: what is wrong, with what was given.
+                said = f"Input should be a valid string, input_value={body['messages'][-1]['content']!r}"
+                return self._json(400, {"error": {"message": said, "type": "BadRequestError", "code": 400}})
             if mode in ERRORS:
                 status, message, code = ERRORS[mode]
                 error = {"message": message, "type": "invalid_request_error", "code": code}
@@ -69,19 +74,22 @@ def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
                 vector = {"object": "embedding", "index": 0, "embedding": [0.5]}
                 usage = {"prompt_tokens": 3, "total_tokens": 3}
                 return self._json(200, {"object": "list", "model": name, "data": [vector], "usage": usage})
-            text = "echo " + str(body["messages"][-1]["content"])
+            legacy = "prompt" in body
+            text = "echo " + str(body["prompt"] if legacy else body["messages"][-1]["content"])
             usage = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
             if body.get("stream"):
-                return self._stream(name, text, usage, mode)
-            said = {"role": "assistant", "content": text}
+                return self._stream(name, text, usage, mode, legacy)
+            said: dict[str, Any] = {"message": {"role": "assistant", "content": text}}
+            if legacy:
+                said = {"text": text}
             return self._json(
                 200,
                 {
                     "id": str(uuid.uuid4()),
-                    "object": "chat.completion",
+                    "object": "text_completion" if legacy else "chat.completion",
                     "created": 1,
                     "model": name,
-                    "choices": [{"index": 0, "message": said, "finish_reason": "stop"}],
+                    "choices": [{"index": 0, "finish_reason": "stop"} | said],
                     "usage": usage,
                 },
             )
@@ -94,7 +102,7 @@ def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(data)
 
-        def _stream(self, name: str, text: str, usage: dict[str, int], mode: str) -> None:
+        def _stream(self, name: str, text: str, usage: dict[str, int], mode: str, legacy: bool) -> None:
             self.send_response(200)
             self.send_header("content-type", "text/event-stream")
             self.send_header("transfer-encoding", "chunked")
@@ -105,16 +113,32 @@ def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
                 chunk = {"id": identity, "object": "chat.completion.chunk", "created": 1, "model": name}
                 self._piece(f"data: {json.dumps(chunk | {'choices': choices} | more)}\n\n")
 
+            if mode in ("mute", "murmur"):
+                for _ in range(20):
+                    time.sleep(0.4)
+                    if mode == "murmur":
+                        send(
+                            [
+                                {
+                                    "index": 0,
+                                    "delta": {"role": "assistant", "content": ""},
+                                    "finish_reason": None,
+                                }
+                            ]
+                        )
+                return
             for start in range(0, len(text), 3):
-                delta = {"role": "assistant", "content": text[start : start + 3]}
-                send([{"index": 0, "delta": delta, "finish_reason": None}])
+                piece = text[start : start + 3]
+                delta = {"text": piece} if legacy else {"delta": {"role": "assistant", "content": piece}}
+                send([{"index": 0, "finish_reason": None} | delta])
                 if mode == "break" and start > 3:
                     self.wfile.flush()
                     self.connection.close()
                     return
                 if mode == "slow":
                     time.sleep(0.3)
-            send([{"index": 0, "delta": {}, "finish_reason": "stop"}])
+            last: dict[str, Any] = {"text": ""} if legacy else {"delta": {}}
+            send([{"index": 0, "finish_reason": "stop"} | last])
             send([], usage=usage)
             self._piece("data: [DONE]\n\n")
             self.wfile.write(b"0\r\n\r\n")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,14 @@ from sandbox.data.redis import Redis
 from sandbox.toolchain import environments, prisma_client
 from tests.gateway.gateway_samples import config, raw
 from tests.gateway.gateway_upstream import Upstream
+from tests.gateway_guards.pii_service import Running, serving
 
 MASTER = "sk-master-of-the-gateways-tests"
 CANARY = "canary-9f3a-text-of-a-request"
+DRAIN_S = 20
+
+Change = Callable[[dict[str, Any]], None]
+"""What is different in a replica's routes.json."""
 
 GUARD = '''
 import asyncio
@@ -55,32 +60,57 @@ def make(settings): return Hiding()
 
 
 @dataclass
+class Replica:
+    """One process of the gateway."""
+
+    process: Child
+    ports: tuple[int, int, int]
+    """Public, metrics, administration."""
+
+    env: dict[str, str]
+
+
+@dataclass
 class World:
     """What a test has."""
 
     upstream: Upstream
     postgres: Postgres
     redis: Redis
+    pii: Running
     folder: Path
-    env: dict[str, str]
-    gateway: Child
-    ports: tuple[int, int, int]
-    """Public, metrics, administration."""
-
+    replicas: list[Replica]
     keys: dict[str, str]
 
-    def ask(self, key: str, text: str = "hello", model: str = "chat", **more: Any) -> requests.Response:
-        """A chat; `headers` and `stream` beside the body's fields."""
+    @property
+    def gateway(self) -> Child:
+        """The process of the first replica, which most tests have alone."""
+        return self.replicas[0].process
+
+    @property
+    def ports(self) -> tuple[int, int, int]:
+        """Of the first replica."""
+        return self.replicas[0].ports
+
+    @property
+    def spool(self) -> Path:
+        """Where the audit trail waits."""
+        return self.folder / "audit-0"
+
+    def ask(
+        self, key: str, text: str = "hello", model: str = "chat", at: int = 0, **more: Any
+    ) -> requests.Response:
+        """A chat with the replica `at`; `headers` and `stream` beside the body's fields."""
         headers = {"authorization": f"Bearer {self.keys.get(key, key)}"} | more.pop("headers", {})
         body = {"model": model, "messages": [{"role": "user", "content": text}]} | more
-        return requests.post(
-            f"http://127.0.0.1:{self.ports[0]}/v1/chat/completions", json=body, headers=headers, timeout=40
-        )
+        url = f"http://127.0.0.1:{self.replicas[at].ports[0]}/v1/chat/completions"
+        return requests.post(url, json=body, headers=headers, timeout=40)
 
-    def get(self, path: str, key: str | None = None, port: int = 0) -> requests.Response:
+    def get(self, path: str, key: str | None = None, port: int = 0, at: int = 0) -> requests.Response:
         """A GET of the public port, or of another by its place in `ports`."""
         headers = {} if key is None else {"authorization": f"Bearer {self.keys.get(key, key)}"}
-        return requests.get(f"http://127.0.0.1:{self.ports[port]}{path}", headers=headers, timeout=20)
+        url = f"http://127.0.0.1:{self.replicas[at].ports[port]}{path}"
+        return requests.get(url, headers=headers, timeout=20)
 
     def admin(self, path: str, body: dict[str, Any]) -> Any:
         """LiteLLM's administration."""
@@ -123,95 +153,147 @@ class World:
             time.sleep(0.1)
         return found
 
-    def ready(self, wanted: bool = True) -> Any:
-        """Waits until the gateway says that it is ready, or not; gives what it says."""
+    def ready(self, wanted: bool = True, at: int = 0) -> Any:
+        """Waits until a gateway says that it is ready, or not; gives what it says."""
 
         def look() -> Any:
             try:
-                answer = self.get("/bastide/ready")
+                answer = self.get("/bastide/ready", at=at)
             except requests.ConnectionError:
-                self.gateway.require_running()
+                self.replicas[at].process.require_running()
                 return None
             return answer.json() if (answer.status_code == 200) is wanted else None
 
-        return self.until(look, 150)
+        return self.until(look, 400)
 
-    def program(self, module: str) -> Child:
+    def program(self, module: str, at: int = 0) -> Child:
         """One of the package's other programs, run to its end."""
-        command = [str(environments.LITELLM.python), "-m", module]
-        child = Child(module, command, self.folder / f"{module}-{time.monotonic_ns()}.log", self.env)
+        log = self.folder / f"{module}-{time.monotonic_ns()}.log"
+        child = Child(module, [str(environments.LITELLM.python), "-m", module], log, self.replicas[at].env)
         self.until(lambda: not child.running(), 60)
         return child
 
 
 @contextmanager
-def world(folder: Path) -> Iterator[World]:
-    """Starts it all (30 s of a core, most of it LiteLLM's imports), and ends it."""
+def world(folder: Path, *changes: Change) -> Iterator[World]:
+    """Starts it all (30 s of a core, most of it LiteLLM's imports), and ends it: one gateway, or one for each change
+    of the document."""
     environments.ensure(environments.LITELLM)
     prisma_client.ensure()
     upstream = Upstream()
-    postgres = Postgres.start(folder / "postgres")
-    redis = Redis.start(folder / "redis")
-    ports = (free_port(), free_port(), free_port())
-    env = _files(folder, upstream, postgres, redis, ports)
-    held = World(upstream, postgres, redis, folder, env, None, ports, {})  # type: ignore[arg-type]
-    try:
-        migrated = held.program("bastide_gateway.migrate")
-        assert "migrations applied" in migrated.log.read_text()
-        command = [str(environments.LITELLM.python), "-m", "bastide_gateway.launch"]
-        held.gateway = Child("gateway", command, folder / "gateway.log", env)
-        held.ready()
+    with ExitStack() as stack:
+        stack.callback(upstream.close)
+        postgres = Postgres.start(folder / "postgres")
+        stack.callback(postgres.stop)
+        redis = Redis.start(folder / "redis")
+        stack.callback(redis.stop)
+        (folder / "pii").mkdir()
+        pii = stack.enter_context(serving(folder / "pii"))
+        held = World(upstream, postgres, redis, pii, folder, [], {})
+        _shared_files(held)
+        for number, change in enumerate(changes or (_unchanged,)):
+            # The process comes when the database has its tables.
+            held.replicas.append(Replica(None, *_files(held, number, change)))  # type: ignore[arg-type]
+        assert "migrations applied" in held.program("bastide_gateway.migrate").log.read_text()
+        for number, replica in enumerate(held.replicas):
+            start(held, number)
+            stack.callback(replica.process.stop)
+        for number in range(len(held.replicas)):
+            held.ready(at=number)
         teams = held.program("bastide_gateway.teams")
         assert "made open" in teams.log.read_text(), teams.log.read_text()
         held.keys |= {team: held.key(team) for team in ("open", "other", "closed")}
         yield held
-    finally:
-        for part in (held.gateway, redis, postgres):
-            if part is not None:
-                part.stop()
-        upstream.close()
 
 
-def _files(
-    folder: Path, upstream: Upstream, postgres: Postgres, redis: Redis, ports: tuple[int, ...]
-) -> dict[str, str]:
-    (folder / "config").mkdir()
-    (folder / "secrets").mkdir()
-    (folder / "guards").mkdir()
-    (folder / "guards" / "hiding_guard.py").write_text(GUARD)
-    guard = {"name": "hiding", "module": "hiding_guard", "timeoutMs": 1000, "settings": {}}
-    document = raw(guards=[guard])
-    for held in document["classes"].values():
-        held["guards"] = ["hiding"]
-    (folder / "config" / "routes.json").write_text(json.dumps(document))
-    (folder / "config" / "config.yaml").write_text(yaml.safe_dump(config(upstream.url)))
+def start(held: World, number: int) -> None:
+    """Starts a replica's process."""
+    replica = held.replicas[number]
+    command = [str(environments.LITELLM.python), "-m", "bastide_gateway.launch"]
+    replica.process = Child(f"gateway-{number}", command, held.folder / f"gateway-{number}.log", replica.env)
+
+
+def _unchanged(document: dict[str, Any]) -> None:
+    """The document as it is."""
+
+
+def _document(held: World, number: int) -> dict[str, Any]:
+    """All classes through the hiding guard, the route `private` through the redaction, everything into the audit
+    trail (whose storage does not answer here: what it keeps waits in its spool)."""
+    audit = {
+        "bucket": "audit-of-tests",
+        "region": "us-east-1",
+        "days": ["public=1", "internal=1", "confidential=1", "regulated=1"],
+        "spool": str(held.folder / f"audit-{number}"),
+        "batchSeconds": 300,
+    }
+    document = raw(
+        guards=[
+            {"name": "audit", "module": "bastide_gateway.guards.audit", "timeoutMs": 2000, "settings": audit},
+            {"name": "hiding", "module": "hiding_guard", "timeoutMs": 1000, "settings": {}},
+            {
+                "name": "pii",
+                "module": "bastide_gateway.guards.pii",
+                "timeoutMs": 4000,
+                "settings": {"url": held.pii.url, "restore": True},
+            },
+        ]
+    )
+    for each in document["classes"].values():
+        each["guards"] = ["hiding"]
+    document["routes"]["private"] |= {"guards": ["pii"], "cache": {"enabled": True, "ttlSeconds": 60}}
+    return document
+
+
+def _shared_files(held: World) -> None:
+    for name in ("secrets", "guards"):
+        (held.folder / name).mkdir()
+    (held.folder / "guards" / "hiding_guard.py").write_text(GUARD)
     secrets = {
         "gateway-master-key": MASTER,
         "gateway-salt-key": "salt-of-the-gateways-tests",
-        "database-password": postgres.password,
-        "redis-password": redis.password,
+        "database-password": held.postgres.password,
+        "redis-password": held.redis.password,
     }
     for name, text in secrets.items():
-        (folder / "secrets" / name).write_text(text)
+        (held.folder / "secrets" / name).write_text(text)
+
+
+def _files(held: World, number: int, change: Change) -> tuple[tuple[int, int, int], dict[str, str]]:
+    """Ports and environment of a replica, with its configuration and its spool made."""
+    ports = (free_port(), free_port(), free_port())
+    config_folder = held.folder / f"config-{number}"
+    config_folder.mkdir()
+    (held.folder / f"audit-{number}").mkdir()
+    document = _document(held, number)
+    change(document)
+    (config_folder / "routes.json").write_text(json.dumps(document))
+    litellm = config(held.upstream.url)
+    for entry in litellm["model_list"]:
+        deployment = document["deployments"][entry["model_info"]["id"].partition("@")[0]]
+        entry["litellm_params"] |= {
+            "input_cost_per_token": float(deployment["inputPrice"]),
+            "output_cost_per_token": float(deployment["outputPrice"]),
+        }
+    (config_folder / "config.yaml").write_text(yaml.safe_dump(litellm))
     package = Path(__file__).parents[2] / "gateway"
-    prisma = prisma_client.environment()
-    return prisma | {
+    return ports, prisma_client.environment() | {
         "PATH": f"{environments.LITELLM.python.parent}:{prisma_client.programs()}:{os.environ['PATH']}",
-        "PYTHONPATH": f"{package}:{folder / 'guards'}",
+        "PYTHONPATH": f"{package}:{held.folder / 'guards'}",
         "PYTHONDONTWRITEBYTECODE": "1",
-        "HOME": str(folder),
-        "BASTIDE_GATEWAY_CONFIG": str(folder / "config"),
-        "BASTIDE_SECRETS": str(folder / "secrets"),
+        "HOME": str(held.folder),
+        "BASTIDE_GATEWAY_CONFIG": str(config_folder),
+        "BASTIDE_SECRETS": str(held.folder / "secrets"),
         "BASTIDE_GATEWAY_HOST": "127.0.0.1",
         "BASTIDE_GATEWAY_PORT": str(ports[0]),
         "BASTIDE_METRICS_PORT": str(ports[1]),
         "BASTIDE_ADMIN_PORT": str(ports[2]),
-        "BASTIDE_DRAIN_SECONDS": "20",
+        "BASTIDE_DRAIN_SECONDS": str(DRAIN_S),
         "DATABASE_HOST": "127.0.0.1",
-        "DATABASE_PORT": str(postgres.port),
-        "DATABASE_NAME": postgres.database,
-        "DATABASE_USER": postgres.user,
+        "DATABASE_PORT": str(held.postgres.port),
+        "DATABASE_NAME": held.postgres.database,
+        "DATABASE_USER": held.postgres.user,
         "REDIS_HOST": "127.0.0.1",
-        "REDIS_PORT": str(redis.port),
+        "REDIS_PORT": str(held.redis.port),
         "REDIS_TLS": "false",
     }

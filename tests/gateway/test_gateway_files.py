@@ -71,6 +71,8 @@ def _guardrail(given: dict[str, Any]) -> None:
         (_guardrail, "guardrails"),
         (lambda given: given["general_settings"].update(store_model_in_db=True), "store_model_in_db"),
         (lambda given: given["general_settings"].update(custom_auth="hooks.auth"), "custom_auth"),
+        (lambda given: given["general_settings"].pop("disable_error_logs"), "disable_error_logs"),
+        (lambda given: given["general_settings"].update(store_prompts_in_spend_logs=True), "store_prompts"),
         (lambda given: given["router_settings"].update(redis_host="redis"), "Redis"),
         (lambda given: given["litellm_settings"].update(cache=True), "cache"),
         (

@@ -205,7 +205,16 @@ def test_every_text_of_a_request_is_found() -> None:
                 "function": {
                     "name": "no",
                     "description": "5",
-                    "parameters": {"properties": {"p": {"type": "no", "enum": ["6"]}}},
+                    "parameters": {
+                        "required": ["no"],
+                        "properties": {
+                            "p": {"type": "no", "enum": ["6"]},
+                            # Words of a schema are also names that people give to what they ask for.
+                            "name": {"type": "no", "description": "a"},
+                            "type": {"type": ["no"], "enum": ["b"]},
+                            "q": {"default": {"name": "c", "required": ["d"]}, "const": "e"},
+                        },
+                    },
                 },
             }
         ],
@@ -214,7 +223,7 @@ def test_every_text_of_a_request_is_found() -> None:
         "suffix": "9",
     }
     places = list(texts.request_texts(body))
-    assert {place.text for place in places} == set("123456789")
+    assert {place.text for place in places} == set("123456789abcde")
     for place in places:
         place.replace("gone")
     assert {place.text for place in texts.request_texts(body)} == {"gone"}

@@ -116,6 +116,30 @@ def test_metadata_and_user_do_not_go_on() -> None:
         body(messages=[{"role": "user", "content": 5}]),
         body(n=-1),
         body(n=True),
+        body(n=0),
+        body(max_tokens=0),
+        body(max_completion_tokens=2**31),
+        body(messages=[{"role": "someone", "content": "hi"}]),
+        body(messages=[{"content": "hi"}]),
+        body(messages=[{"role": "user", "content": "hi", "thinking": "text that no guard reads"}]),
+        body(
+            messages=[{"role": "assistant", "tool_calls": [{"type": "custom", "custom": {"input": "text"}}]}]
+        ),
+        body(messages=[{"role": "assistant", "tool_calls": "text"}]),
+        # No guard reads names and ids: they are too short and too plain to be a text.
+        body(messages=[{"role": "assistant", "tool_calls": [{"function": {"name": "call An Nguyen"}}]}]),
+        body(messages=[{"role": "assistant", "tool_calls": [{"id": "a" * 300, "function": {"name": "f"}}]}]),
+        body(messages=[{"role": "tool", "content": "1", "tool_call_id": "a" * 300}]),
+        body(
+            messages=[{"role": "assistant", "function_call": {"name": "call An Nguyen", "arguments": "{}"}}]
+        ),
+        body(tools=[{"type": "function", "function": {"name": "call An Nguyen"}}]),
+        body(tools=[{"type": "function", "function": "f"}]),
+        body(
+            messages=[
+                {"role": "user", "content": [{"type": "text", "text": "hi", "image_url": "http://10.0.0.1"}]}
+            ]
+        ),
         body(n="2"),
         body(max_tokens=1.5),
         body(stream="yes"),
@@ -211,7 +235,30 @@ def test_what_is_counted_as_too_long_is_refused() -> None:
     assert "401" in refused.value.message
 
 
+def test_calls_of_tools_count_as_text() -> None:
+    calls = [{"id": "1" * 100, "type": "function", "function": {"name": "f" * 100, "arguments": "{}"}}] * 9
+    assert limits.bound({"messages": [{"role": "assistant", "tool_calls": calls}]}) > 9 * 200
+
+
 def test_tools_and_schemas_count_as_text() -> None:
     tools = [{"type": "function", "function": {"name": "f", "description": "d" * 5000}}]
     with pytest.raises(Refused):
         check(body(tools=tools), counted=401)
+
+
+def test_what_an_answer_brings_may_come_back_in_the_next_request() -> None:
+    """Clients put an answer's message into their next request as it is; what no guard reads is left out of it."""
+    said = {
+        "role": "assistant",
+        "content": None,
+        "tool_calls": [
+            {"id": "1", "index": 0, "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        ],
+        "function_call": None,
+        "audio": None,
+        "annotations": [],
+        "provider_specific_fields": {"thinking": "text that no guard reads"},
+        "thinking_blocks": [{"thinking": "text that no guard reads"}],
+    }
+    cleaned = parameters.clean("chat", body(messages=[*MESSAGES, said]))
+    assert cleaned["messages"][1] == {name: said[name] for name in ("role", "content", "tool_calls")}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -12,16 +14,60 @@ from tests.gateway_guards.pii_service import ROOT
 pytestmark = pytest.mark.xdist_group("pii")
 
 
-def run(code: str) -> str:
-    done = subprocess.run(
-        [str(environments.ensure(environments.PII)), "-c", code],
-        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+FORKS = """
+import json, os, sys, traceback
+from pii import judged, recognisers, redactor
+
+for line in sys.stdin:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.dup2(writing, 1)
+        status = 1
+        try:
+            exec(json.loads(line), {"__name__": "part"})
+            sys.stdout.flush()
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(status)
+    os.close(writing)
+    with os.fdopen(reading) as said:
+        answer = said.read()
+    status = os.waitpid(child, 0)[1]
+    print(json.dumps([status, answer]), flush=True)
+"""
+"""Imports Presidio once (2 s of a core), and then runs each part in a process of its own."""
+
+Run = Callable[[str], str]
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Run]:
+    process = subprocess.Popen(
+        [str(environments.ensure(environments.PII)), "-c", FORKS],
+        cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    assert process.stdin is not None
+    assert process.stdout is not None
+    given, said = process.stdin, process.stdout
+
+    def one(code: str) -> str:
+        given.write(json.dumps(code) + "\n")
+        given.flush()
+        status, answer = json.loads(said.readline())
+        assert status == 0, "its traceback is above, in what the test wrote"
+        return str(answer)
+
+    yield one
+    given.close()
+    assert process.wait(30) == 0
+    said.close()
 
 
-def test_a_pattern_that_presidio_would_skip_ends_the_request_without_a_word_of_the_text() -> None:
+def test_a_pattern_that_presidio_would_skip_ends_the_request_without_a_word_of_the_text(run: Run) -> None:
     # Presidio warns and goes on; here nobody may say that the text is clean.
     seen = run(
         """
@@ -44,7 +90,7 @@ print(made.redact([redactor.Text("0912345678")], 20).texts)
     assert seen.splitlines() == ["refused: a recogniser did not come to its end", "('<PHONE_1>',)"]
 
 
-def test_a_text_that_presidio_would_log_is_not_logged() -> None:
+def test_a_text_that_presidio_would_log_is_not_logged(run: Run) -> None:
     # Its IBAN recogniser logs the text when its checksum stumbles.
     seen = run(
         """
@@ -61,7 +107,7 @@ except UnjudgedError:
     assert seen == "refused\n"
 
 
-def test_its_tables_are_whole() -> None:
+def test_its_tables_are_whole(run: Run) -> None:
     seen = run(
         """
 from pii.recognisers import every, vietnam, cards

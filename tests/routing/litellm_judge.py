@@ -37,7 +37,8 @@ def source(*names: str) -> str:
 
 def unknown_keys(config: dict[str, Any]) -> dict[str, list[str]]:
     """Keys that nothing in this LiteLLM reads, by section."""
-    proxy = source("proxy/proxy_server.py", "proxy/utils.py", *auth_files())
+    hooks = "proxy/hooks/proxy_track_cost_callback.py"
+    proxy = source("proxy/proxy_server.py", "proxy/utils.py", hooks, *auth_files())
     routing = source(
         "router.py", "router_strategy/simple_shuffle.py", "router_utils/cooldown_handlers.py", "utils.py"
     )

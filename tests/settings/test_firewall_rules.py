@@ -46,6 +46,9 @@ def test_floods_are_counted_after_the_cheap_refusals_and_before_aws_rules() -> N
     assert statuses == [411, 413, 429, 429]
     (key,) = rules[3]["statement"]["rateBasedStatement"]["customKeys"]
     assert key["header"]["name"] == "authorization"
+    # However it is written: LiteLLM takes `bearer  KEY` for `Bearer KEY`.
+    written = [each["type"] for each in key["header"]["textTransformations"]]
+    assert written == ["COMPRESS_WHITE_SPACE", "LOWERCASE"]
 
 
 def test_no_log_and_no_sample_has_a_callers_key() -> None:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from bastide.settings import Settings, load_stack_file, read_stack_file
-from sandbox.rehearsal import _copy, with_stand_ins
+from sandbox.rehearsal import _copy, keys_to_give, with_stand_ins
 
 STACKS = Path(__file__).parents[2] / "stacks"
 IMAGES = ("controller", "webhook", "cainjector", "startupCheck")
@@ -63,9 +63,19 @@ def test_values_that_only_the_stacks_own_key_opens_are_left_out_and_named(tmp_pa
     path.write_text(yaml.safe_dump(content))
     copied = tmp_path / "copy"
     copied.mkdir()
-    assert _copy(copied, path, load_stack_file(path)) == ["secret:provider-a"]
+    assert _copy(copied, path, load_stack_file(path)) == (["secret:provider-a"], [])
     made = yaml.safe_load((copied / "stacks/Pulumi.dev.yaml").read_text())
     assert set(made) == {"config"}
     assert "secret:provider-a" not in made["config"]
     # What a real run refuses, a rehearsal refuses too.
     assert made["config"]["secret:provider-b"] == "in plain text"
+
+
+def test_a_secret_that_is_still_to_be_given_has_a_stand_in_and_is_named(tmp_path: Path) -> None:
+    path = STACKS / "Pulumi.gateway-only.yaml"
+    settings = load_stack_file(path)
+    assert _copy(tmp_path, path, settings) == ([], ["secret:provider-gpt-mini"])
+    given = {"secret:provider-gpt-mini": {"secure": "v1:x"}}
+    assert keys_to_give(given, settings) == []
+    raw = read_stack_file(path) | {"secrets": {"overrides": {"provider-gpt-mini": {"source": "stored"}}}}
+    assert keys_to_give({}, Settings.load(raw)) == []

@@ -15,7 +15,7 @@ from typing import Final
 
 from bastide import names
 from bastide.bootstrap.rights.base import Right, Scope
-from bastide.plans import audit, cache, karpenter_plan
+from bastide.plans import audit, cache, gateway_rights, karpenter_plan
 from bastide.settings.cache import CreatedCache
 from bastide.settings.database import CreatedDatabase, ExistingDatabase
 from bastide.settings.model_store import AdoptedModelStore
@@ -85,7 +85,7 @@ def rights(scope: Scope) -> list[Right]:
         key = settings.model_store.key_arn
         found.append(Right("AdoptedKey", "of an adopted bucket", ["kms:Decrypt", "kms:DescribeKey"], [key]))
     if settings.gateway.enabled:
-        found += [*_stores(scope), *_secrets(scope), *_audit(scope)]
+        found += [*_stores(scope), *_secrets(scope), *_audit(scope), *_bedrock(scope)]
     return [*found, *_karpenter(scope)] if karpenter_plan.pools(settings) else found
 
 
@@ -102,6 +102,15 @@ def _audit(scope: Scope) -> list[Right]:
             [f"{bucket}/{audit.PREFIX}*"],
         )
     ]
+
+
+def _bedrock(scope: Scope) -> list[Right]:
+    """What the gateway asks of hosted models."""
+    models = {arn for each in gateway_rights.bedrock_statements(scope.settings) for arn in each["Resource"]}
+    why = (
+        "the gateway asks the models that routes name; an inference profile's in whichever region it chooses"
+    )
+    return [Right("AskBedrock", why, gateway_rights.INVOKE, sorted(models))] if models else []
 
 
 def _stores(scope: Scope) -> list[Right]:

@@ -114,6 +114,8 @@ def _general(settings: Settings) -> dict[str, Any]:
         "fail_closed_rate_limit_enforcement": failing.redis == "refuse",
         "allow_requests_on_db_unavailable": failing.database == "pass",
         "store_prompts_in_spend_logs": False,
+        # What an upstream says of an error can repeat text; the log of decisions has every failure without it.
+        "disable_error_logs": True,
         # A stream's tokens are counted by who made them, so that spend is true.
         "always_include_stream_usage": True,
         "reject_clientside_metadata_tags": True,

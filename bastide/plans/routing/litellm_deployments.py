@@ -30,8 +30,6 @@ def entry(settings: Settings, whole: Table, group: Group, candidate: Candidate) 
         "model_name": group.name,
         "litellm_params": {
             **_provider(settings, candidate),
-            "input_cost_per_token": float(deployment.price.input),
-            "output_cost_per_token": float(deployment.price.output),
             "order": candidate.order,
             "weight": candidate.weight,
             "timeout": route.timeout_seconds,
@@ -41,6 +39,9 @@ def entry(settings: Settings, whole: Table, group: Group, candidate: Candidate) 
         },
         "model_info": {
             "id": f"{deployment.name}@{group.name}",
+            # Not in litellm_params, from which LiteLLM registers them anew at every try (3 ms of a processor).
+            "input_cost_per_token": float(deployment.price.input),
+            "output_cost_per_token": float(deployment.price.output),
             "mode": "embedding" if deployment.runner == "embed" else "chat",
             "max_input_tokens": deployment.context,
             "bastide": {

@@ -33,18 +33,19 @@ type Node struct {
 
 // Config is a cluster's live world, as the daemon writes it.
 type Config struct {
-	Folder     string  `json:"folder"`     // short: its sockets' paths have at most 108 characters
-	State      string  `json:"state"`      // of the nodes
-	Livepod    string  `json:"livepod"`    // the program beside this one
-	APIServer  string  `json:"apiServer"`  // HOST:PORT outside, the same inside
-	AWS        string  `json:"aws"`        // HOST:PORT outside; GATEWAY:PORT inside
-	Kubeconfig string  `json:"kubeconfig"` // of the Services' data path
-	ClientCA   string  `json:"clientCa"`
-	ClusterDNS string  `json:"clusterDns"`
-	Images     []Image `json:"images"`
-	NodesFile  string  `json:"nodesFile"`    // []Node, rewritten as instances come and go
-	DeviceFile string  `json:"devicesFile"`  // node name to what its device plugins announce
-	Forwards   string  `json:"forwardsFile"` // port of 127.0.0.1 outside to ADDRESS:PORT inside
+	Folder      string  `json:"folder"`     // short: its sockets' paths have at most 108 characters
+	State       string  `json:"state"`      // of the nodes
+	Livepod     string  `json:"livepod"`    // the program beside this one
+	APIServer   string  `json:"apiServer"`  // HOST:PORT outside, the same inside
+	AWS         string  `json:"aws"`        // HOST:PORT outside; GATEWAY:PORT inside
+	Kubeconfig  string  `json:"kubeconfig"` // of the Services' data path
+	ClientCA    string  `json:"clientCa"`
+	ClusterDNS  string  `json:"clusterDns"`
+	Images      []Image `json:"images"`
+	NodesFile   string  `json:"nodesFile"`    // []Node, rewritten as instances come and go
+	DeviceFile  string  `json:"devicesFile"`  // node name to what its device plugins announce
+	Forwards    string  `json:"forwardsFile"` // port of 127.0.0.1 outside to ADDRESS:PORT inside
+	OutsideFile string  `json:"outsideFile"`  // []Outside, rewritten as AWS's databases and caches come and go
 }
 
 func read[T any](path string) (T, error) {

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	core "k8s.io/api/core/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
@@ -113,6 +114,11 @@ func (s *service) decree(ctx context.Context, found *container) error {
 	for _, each := range pod.Spec.InitContainers {
 		if each.Name == found.config.Metadata.Name {
 			finite = each.RestartPolicy == nil
+		}
+	}
+	for _, each := range append(append([]core.Container{}, pod.Spec.InitContainers...), pod.Spec.Containers...) {
+		if each.Name == found.config.Metadata.Name && !finite {
+			found.answerProbes(s.node, probePorts(each))
 		}
 	}
 	found.log.write("stdout", fmt.Sprintf("%s has no program in the sandbox: running by decree", found.config.Image.Image))

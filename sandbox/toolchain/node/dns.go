@@ -20,12 +20,15 @@ const clusterDomain = "cluster.local"
 // answerSeconds is how long an answer may be kept: CoreDNS's on EKS are kept for 30 s; a test should not wait.
 const answerSeconds = 2
 
-// resolver answers for the names of Services and of AWS, in the place of CoreDNS. Everything else does not exist:
+// resolver answers for the names of Services, of AWS, and of its databases and caches, in the place of CoreDNS. Everything else does not exist:
 // there is no way out of the live world.
-type resolver struct{ services *services }
+type resolver struct {
+	services *services
+	outside  *outsideNames
+}
 
-func serveDNS(address string, services *services) error {
-	found := &resolver{services}
+func serveDNS(address string, services *services, outside *outsideNames) error {
+	found := &resolver{services, outside}
 	packets, err := net.ListenPacket("udp", net.JoinHostPort(address, "53"))
 	if err != nil {
 		return err
@@ -123,6 +126,9 @@ func (r *resolver) answer(message []byte) ([]byte, error) {
 
 // find gives the addresses of a name, and whether there is such a name.
 func (r *resolver) find(name string) ([]string, bool) {
+	if address := r.outside.find(name); address != "" {
+		return []string{address}, true
+	}
 	if strings.HasSuffix(name, ".amazonaws.com") {
 		return []string{gateway}, true
 	}

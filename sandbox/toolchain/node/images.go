@@ -40,15 +40,22 @@ func (i *images) ListImages(context.Context, *cri.ImageFilter) ([]*cri.Image, er
 	for _, each := range i.service.containers {
 		if name := each.config.Image.Image; !seen[name] {
 			seen[name] = true
-			found = append(found, describe(name))
+			found = append(found, i.describe(name))
 		}
 	}
 	return found, nil
 }
 
+// nobody is the user of an image that has no program here: its own is not known, and that of most is none of root's.
+const nobody = 65532
+
 // describe gives an image an id that is its name, so that the name reaches CreateContainer.
-func describe(name string) *cri.Image {
-	image := &cri.Image{Id: name, Size: 1, Uid: &cri.Int64Value{Value: 0}, Spec: &cri.ImageSpec{Image: name}}
+func (i *images) describe(name string) *cri.Image {
+	user := int64(0)
+	if findImage(i.service.config.Images, name) == nil {
+		user = nobody
+	}
+	image := &cri.Image{Id: name, Size: 1, Uid: &cri.Int64Value{Value: user}, Spec: &cri.ImageSpec{Image: name}}
 	if strings.Contains(name, "@") {
 		image.RepoDigests = []string{name}
 	} else {
@@ -58,7 +65,7 @@ func describe(name string) *cri.Image {
 }
 
 func (i *images) ImageStatus(_ context.Context, image *cri.ImageSpec, _ bool) (*cri.ImageStatusResponse, error) {
-	return &cri.ImageStatusResponse{Image: describe(image.Image)}, nil
+	return &cri.ImageStatusResponse{Image: i.describe(image.Image)}, nil
 }
 
 func (i *images) PullImage(

@@ -50,7 +50,9 @@ func runInside(path string) error {
 	if err != nil {
 		return err
 	}
-	if err := startServices(client, config.ClusterDNS); err != nil {
+	outside := &outsideNames{known: map[string]string{}}
+	go outside.keep(config)
+	if err := startServices(client, config.ClusterDNS, outside); err != nil {
 		return err
 	}
 	return keepNodes(path, config)

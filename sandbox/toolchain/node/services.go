@@ -33,7 +33,7 @@ type services struct {
 	dns       string
 }
 
-func startServices(client kubernetes.Interface, dns string) error {
+func startServices(client kubernetes.Interface, dns string, outside *outsideNames) error {
 	factory := informers.NewSharedInformerFactory(client, 0)
 	found := &services{
 		services: factory.Core().V1().Services().Lister(), slices: factory.Discovery().V1().EndpointSlices().Lister(),
@@ -62,7 +62,7 @@ func startServices(client kubernetes.Interface, dns string) error {
 	if err := addAddress(dns); err != nil {
 		return err
 	}
-	if err := serveDNS(dns, found); err != nil {
+	if err := serveDNS(dns, found, outside); err != nil {
 		return err
 	}
 	go func() {

@@ -57,6 +57,7 @@ func runWorld(path string) error {
 		Pdeathsig:   syscall.SIGKILL,
 	}
 	go keepForwards(config)
+	go keepOutside(config)
 	if err := child.Start(); err != nil {
 		return fmt.Errorf("namespaces of its own: %w (live pods need unprivileged user namespaces: sysctl "+
 			"kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns, user.max_user_namespaces)", err)

@@ -2,8 +2,10 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -236,14 +238,17 @@ var laidOut = map[string]bool{}
 
 // foreign says whether a folder of the new root is the machine's, in which nothing must be made.
 func foreign(root, folder string) bool {
-	var first, second unix.Stat_t
-	if laidOut[folder] {
-		return false
-	}
-	if unix.Stat(root, &first) != nil || unix.Stat(folder, &second) != nil {
+	var found unix.Stat_t
+	if unix.Stat(folder, &found) != nil {
 		return true
 	}
-	return first.Dev != second.Dev
+	for _, ours := range append(slices.Collect(maps.Keys(laidOut)), root) {
+		var own unix.Stat_t
+		if unix.Stat(ours, &own) == nil && own.Dev == found.Dev {
+			return false
+		}
+	}
+	return true
 }
 
 func layOut(root, folder string) error {
