@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bastide_gateway.errors import StartError
+from bastide_gateway.redis_link import BOUND_S
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class RedisAddress:
 
     region: str | None = None
 
-    bound_ms: int = 250
+    bound_ms: int = int(BOUND_S * 1000)
     """How long one operation may take (redis_link.py). More only where the machine itself stands still for longer."""
 
 
@@ -140,7 +141,7 @@ def _redis(given: Mapping[str, str]) -> RedisAddress | None:
         ca,
         given.get("REDIS_CACHE_NAME") if auth == "iam" else None,
         given.get("AWS_REGION"),
-        _number(given, "BASTIDE_REDIS_BOUND_MS", 250),
+        _number(given, "BASTIDE_REDIS_BOUND_MS", int(BOUND_S * 1000)),
     )
 
 

@@ -177,17 +177,27 @@ async def ask(made: litellm.Router, group: str) -> dict[str, Any]:
         hidden = answer._hidden_params
         found = {
             "answer": answer.choices[0].message.content,
-            "id": hidden["model_id"],
+            "id": hidden["model_id"].partition("#")[0],
             "cost": hidden["response_cost"],
         }
     return {**found, "seconds": time.monotonic() - started}
 
 
-async def scenario(config: dict[str, Any], each: dict[str, Any]) -> dict[str, Any]:
+async def prepare(
+    number: int, config: dict[str, Any], each: dict[str, Any]
+) -> tuple[Providers, litellm.Router]:
     providers = Providers()
     await providers.start(deployments(config))
     providers.behaviour = each["down"]
-    made = router(config, providers.urls)
+    # Every router of a process hears of every failure, and cools what has that id: ids of each scenario's own.
+    models = [
+        {**model, "model_info": {**model["model_info"], "id": f"{model['model_info']['id']}#{number}"}}
+        for model in config["model_list"]
+    ]
+    return providers, router({**config, "model_list": models}, providers.urls)
+
+
+async def scenario(each: dict[str, Any], providers: Providers, made: litellm.Router) -> dict[str, Any]:
     results = []
     for _ in range(each.get("times", 1)):
         before = len(providers.asked)
@@ -214,17 +224,22 @@ async def main() -> None:
     await providers.start(
         sorted({each["model_info"]["bastide"]["deployment"] for each in config["model_list"]})
     )
+    # What the first request to an engine, and to a provider, alone takes is over then.
+    for number, down in enumerate(({}, {"chat": "error"})):
+        first = {"group": "chat@public", "down": down}
+        await scenario(first, *await prepare(number, config, first))
+    # Routers take a second of work each, in which nobody's time-out may run.
+    ready = [
+        (each, *await prepare(number, config, each)) for number, each in enumerate(scenarios.values(), 2)
+    ]
     # They mostly wait, for pauses and time-outs; too many at a time would make time-outs of their own.
-    at_once = asyncio.Semaphore(8)
+    at_once = asyncio.Semaphore(4)
 
-    async def one(each: dict[str, Any]) -> dict[str, Any]:
+    async def one(each: dict[str, Any], providers: Providers, made: litellm.Router) -> dict[str, Any]:
         async with at_once:
-            return await scenario(config, each)
+            return await scenario(each, providers, made)
 
-    await scenario(
-        config, {"group": "chat@public", "down": {}}
-    )  # what the first request alone takes is over then
-    done = await asyncio.gather(*map(one, scenarios.values()))
+    done = await asyncio.gather(*(one(*each) for each in ready))
     taken = router(config, {})
     sys.stdout.write(
         json.dumps(
