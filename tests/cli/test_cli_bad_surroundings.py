@@ -57,7 +57,7 @@ def test_a_wrong_stack_is_told_with_those_that_are_there(
 ) -> None:
     first = said(capsys, *command, "--stack", stack).splitlines()[0]
     assert (
-        f"no stack {stack!r}; there are: dev, prod-us-east-1, sandbox, sandbox-full, sandbox-live, staging"
+        f"no stack {stack!r}; there are: dev, gateway-only, prod-us-east-1, sandbox, sandbox-full, sandbox-live, staging"
         in first
     )
 
