@@ -14,13 +14,16 @@ from artifact_agent.content import CONFIG_LIMIT, HEADER_LIMIT, refused_config, r
 HALF_MIB = 512
 """Half of the init container's 1 GiB (charts/vllm/templates/_fetch.tpl), in MiB."""
 
+# VmHWM is of the program alone; getrusage's peak begins with that of the process that started it.
 MEASURED = """
-import resource, sys
+import re, sys
 from pathlib import Path
 from artifact_agent.content import refused_content
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+before = peak()
 print(refused_content("model.safetensors", Path(sys.argv[1])))
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+print((peak() - before) // 1024)
 """
 
 
