@@ -56,10 +56,8 @@ def test_a_wrong_stack_is_told_with_those_that_are_there(
     capsys: pytest.CaptureFixture[str], command: list[str], stack: str
 ) -> None:
     first = said(capsys, *command, "--stack", stack).splitlines()[0]
-    assert (
-        f"no stack {stack!r}; there are: dev, gateway-only, prod-us-east-1, sandbox, sandbox-full, sandbox-live, staging"
-        in first
-    )
+    there = "dev, gateway-only, prod-us-east-1, sandbox, sandbox-full, sandbox-live, staging"
+    assert f"no stack {stack!r}; there are: {there}" in first
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda each: " ".join(each[:2]))
