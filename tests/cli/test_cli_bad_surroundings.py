@@ -127,6 +127,8 @@ def test_a_list_of_urls_that_is_no_text_is_refused_with_advice(
         "1.0.0",
         "--bucket",
         "b",
+        "--key",
+        "kms:alias/a",
     )
     assert text == f"error: {path}: byte 6 is not UTF-8; a list is plain text: save it as UTF-8\n"
 
