@@ -3,6 +3,7 @@ nothing."""
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
 from collections.abc import Callable, Mapping
@@ -138,8 +139,17 @@ def record(program: Callable[[], object], answers: Mapping[str, Any] | None = No
     """Runs a program against the recorder; `answers` are added to those of an empty account."""
     recording = Recording()
     recording.answers |= answers or {}
-    mocks.set_mocks(recording, project="bastide", stack="test", preview=False, monitor=_Monitor(recording))
-    pulumi_program(lambda: program() and None)()
+    # A loop of its own: a test that called `asyncio.run` before leaves its thread without one.
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        mocks.set_mocks(
+            recording, project="bastide", stack="test", preview=False, monitor=_Monitor(recording)
+        )
+        pulumi_program(lambda: program() and None)()
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
     return recording
 
 
