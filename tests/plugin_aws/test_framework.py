@@ -155,8 +155,8 @@ def test_a_table_that_names_what_aws_does_not_have_is_a_defect(kind: ResourceTyp
 
 
 def test_an_unknown_resource_type_is_refused_with_the_list(aws_endpoint: str) -> None:
-    with pytest.raises(PluginError, match=r"does not have aws:rds/instance:Instance: it has .*ec2\.Vpc"):
-        Driver().check("aws:rds/instance:Instance")
+    with pytest.raises(PluginError, match=r"does not have aws:redshift/cluster:Cluster: it has .*ec2\.Vpc"):
+        Driver().check("aws:redshift/cluster:Cluster")
 
 
 def test_botocores_model_judges_a_request_that_has_unknown_parts() -> None:

@@ -7,19 +7,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sandbox.plugins.aws.framework import (
-    Call,
-    Context,
-    Inputs,
-    ResourceType,
-    compact,
-    register,
-    tag_changes,
-    tag_map,
-    tag_pairs,
-)
+from sandbox.plugins.aws.framework import Call, Context, Inputs, Named, compact, register, tag_map, tag_pairs
 from sandbox.plugins.aws.table import REGION, judged, refused, tags
-from sandbox.plugins.protocol import Plain, has_unknown
+from sandbox.plugins.aws.tagging import retag
+from sandbox.plugins.protocol import Plain
 
 _FIELDS: Final = {
     "name": "AlarmName",
@@ -49,12 +40,13 @@ def _pairs(value: Plain) -> Plain:
 
 
 @register
-class MetricAlarm(ResourceType):
+class MetricAlarm(Named):
     """An alarm that compares one metric's statistic with a threshold."""
 
     token = "aws:cloudwatch/metricAlarm:MetricAlarm"  # noqa: S105 - a type token
     sdk = "cloudwatch.MetricAlarm"
     cfn = "AWS::CloudWatch::Alarm"
+    arn_form = ("cloudwatch", "alarm:{}")
     inputs = {
         "name": judged("AlarmName", autoname=255),
         "actionsEnabled": judged("ActionsEnabled", default=True),
@@ -105,16 +97,6 @@ class MetricAlarm(ResourceType):
         )
         return [("cloudwatch", "PutMetricAlarm", params)]
 
-    def known(self, ctx: Context, inputs: Inputs) -> dict[str, Plain]:
-        """The ARN follows from the name."""
-        name = inputs.get("name")
-        return {} if has_unknown(name) else {"arn": ctx.arn("cloudwatch", f"alarm:{name}")}
-
-    def create(self, ctx: Context, inputs: Inputs) -> str:
-        """The id is the alarm's name."""
-        ctx.send(self.request(ctx, inputs))
-        return str(inputs["name"])
-
     def read(self, ctx: Context, resource_id: str, inputs: Inputs) -> dict[str, Plain] | None:
         """DescribeAlarms by name."""
         client = ctx.client("cloudwatch")
@@ -134,12 +116,7 @@ class MetricAlarm(ResourceType):
     def update(self, ctx: Context, resource_id: str, old: Inputs, new: Inputs, changed: set[str]) -> None:
         """PutMetricAlarm again, and the tags by their own calls."""
         ctx.send(self.request(ctx, new))
-        client, arn = ctx.client("cloudwatch"), ctx.arn("cloudwatch", f"alarm:{resource_id}")
-        gone, added = tag_changes(old.get("tagsAll"), new.get("tagsAll"))
-        if gone:
-            client.untag_resource(ResourceARN=arn, TagKeys=gone)
-        if added:
-            client.tag_resource(ResourceARN=arn, Tags=tag_pairs(added))
+        retag(ctx, "cloudwatch", old, new, ResourceARN=self.arn(ctx, resource_id))
 
     def delete(self, ctx: Context, resource_id: str, state: dict[str, Plain]) -> None:
         """DeleteAlarms."""

@@ -7,22 +7,23 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sandbox.plugins.aws.eks_common import parts
 from sandbox.plugins.aws.framework import (
     Call,
     Context,
     Inputs,
+    Named,
     ResourceType,
     compact,
     register,
-    tag_changes,
     tag_map,
     tag_pairs,
 )
 from sandbox.plugins.aws.table import REGION, judged, refused, update
 from sandbox.plugins.aws.table import replace as replaced
 from sandbox.plugins.aws.table import tags as tag_table
-from sandbox.plugins.protocol import Plain, has_unknown
+from sandbox.plugins.aws.tagging import retag
+from sandbox.plugins.aws.values import parts
+from sandbox.plugins.protocol import Plain
 
 _TARGET_ID: Final = "rule/target"
 _DEFAULT_BUS: Final = refused("AWS's own events come by the account's default bus, which the kit uses alone")
@@ -30,12 +31,13 @@ _OTHER_TARGET: Final = refused("the kit's rules send to topics")
 
 
 @register
-class EventRule(ResourceType):
+class EventRule(Named):
     """A rule of the account's default bus."""
 
     token = "aws:cloudwatch/eventRule:EventRule"  # noqa: S105 - a type token
     sdk = "cloudwatch.EventRule"
     cfn = "AWS::Events::Rule"
+    arn_form = ("events", "rule/{}")
     inputs = {
         "name": judged("Name", autoname=64),
         "namePrefix": refused("the kit computes its names; use name"),
@@ -72,16 +74,6 @@ class EventRule(ResourceType):
         )
         return [("events", "PutRule", params)]
 
-    def known(self, ctx: Context, inputs: Inputs) -> dict[str, Plain]:
-        """The ARN follows from the name."""
-        name = inputs.get("name")
-        return {} if has_unknown(name) else {"arn": ctx.arn("events", f"rule/{name}")}
-
-    def create(self, ctx: Context, inputs: Inputs) -> str:
-        """The id is the rule's name."""
-        ctx.send(self.request(ctx, inputs))
-        return str(inputs["name"])
-
     def read(self, ctx: Context, resource_id: str, inputs: Inputs) -> dict[str, Plain] | None:
         """DescribeRule."""
         events = ctx.client("events")
@@ -99,12 +91,7 @@ class EventRule(ResourceType):
         """PutRule again, and the tags by their own calls."""
         [(service, operation, params)] = self.request(ctx, new)
         ctx.send([(service, operation, {name: value for name, value in params.items() if name != "Tags"})])
-        events, arn = ctx.client("events"), ctx.arn("events", f"rule/{resource_id}")
-        gone, added = tag_changes(old.get("tagsAll"), new.get("tagsAll"))
-        if gone:
-            events.untag_resource(ResourceARN=arn, TagKeys=gone)
-        if added:
-            events.tag_resource(ResourceARN=arn, Tags=tag_pairs(added))
+        retag(ctx, "events", old, new, ResourceARN=self.arn(ctx, resource_id))
 
     def delete(self, ctx: Context, resource_id: str, state: dict[str, Plain]) -> None:
         """DeleteRule; its targets go first."""

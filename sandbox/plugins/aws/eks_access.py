@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sandbox.plugins.aws.eks_common import parts, retag
 from sandbox.plugins.aws.framework import Call, Context, Inputs, ResourceType, compact, register
 from sandbox.plugins.aws.table import REGION, judged, refused, replace, tags
-from sandbox.plugins.aws.values import stamp
+from sandbox.plugins.aws.tagging import retag_map
+from sandbox.plugins.aws.values import parts, stamp
 from sandbox.plugins.protocol import Plain
 
 _ENTRY_ID = "cluster:principal-arn"
@@ -80,7 +80,7 @@ class AccessEntry(ResourceType):
             eks.update_access_entry(clusterName=cluster, principalArn=principal, **groups, **user)
         if "tagsAll" in changed:
             entry = eks.describe_access_entry(clusterName=cluster, principalArn=principal)["accessEntry"]
-            retag(ctx, entry["accessEntryArn"], old, new)
+            retag_map(ctx, "eks", entry["accessEntryArn"], old, new)
 
     def delete(self, ctx: Context, resource_id: str, state: dict[str, Plain]) -> None:
         """DeleteAccessEntry; its policies go with it."""
@@ -226,7 +226,7 @@ class PodIdentityAssociation(ResourceType):
                 clusterName=cluster, associationId=association, **wanted
             )
         if "tagsAll" in changed:
-            retag(ctx, _association(ctx, resource_id)["associationArn"], old, new)
+            retag_map(ctx, "eks", _association(ctx, resource_id)["associationArn"], old, new)
 
     def delete(self, ctx: Context, resource_id: str, state: dict[str, Plain]) -> None:
         """DeletePodIdentityAssociation."""

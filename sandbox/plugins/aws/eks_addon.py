@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sandbox.plugins.aws.eks_common import await_gone, await_update, issues, parts, retag
+from sandbox.plugins.aws.eks_common import await_gone, await_update, issues
 from sandbox.plugins.aws.framework import Call, Context, Inputs, ResourceType, compact, register
 from sandbox.plugins.aws.table import REGION, judged, refused, tags, update
-from sandbox.plugins.aws.values import stamp
+from sandbox.plugins.aws.tagging import retag_map
+from sandbox.plugins.aws.values import parts, stamp
 from sandbox.plugins.protocol import Plain, PluginError
 
 _ID: Final = "cluster:addon"
@@ -126,7 +127,7 @@ class Addon(ResourceType):
             )
             await_update(ctx, started, name=cluster, addonName=name)
         if "tagsAll" in changed:
-            retag(ctx, _describe(ctx, resource_id)["addonArn"], old, new)
+            retag_map(ctx, "eks", _describe(ctx, resource_id)["addonArn"], old, new)
 
     def delete(self, ctx: Context, resource_id: str, state: dict[str, Plain]) -> None:
         """DeleteAddon, and waits until it is gone."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sandbox.plugins.aws.eks_common import await_gone, await_update, issues, kept, retag
-from sandbox.plugins.aws.framework import Call, Context, Inputs, ResourceType, compact, register
+from sandbox.plugins.aws.eks_common import await_gone, await_update, issues, kept
+from sandbox.plugins.aws.framework import Call, Context, Inputs, Named, compact, register
 from sandbox.plugins.aws.table import REGION, judged, refused, tags, update
+from sandbox.plugins.aws.tagging import retag_map
 from sandbox.plugins.aws.values import stamp
-from sandbox.plugins.protocol import UNKNOWN, Plain, PluginError, has_unknown
+from sandbox.plugins.protocol import UNKNOWN, Plain, PluginError
 
 _AUTO_MODE: Final = refused("EKS Auto Mode is not emulated: the kit has node groups of its own")
 _TUNING: Final = refused("the sandbox's control plane has fixed settings, and the kit keeps EKS's")
@@ -32,12 +33,13 @@ _LOG_TYPES: Final = ("api", "audit", "authenticator", "controllerManager", "sche
 
 
 @register
-class Cluster(ResourceType):
+class Cluster(Named):
     """A cluster's control plane."""
 
     token = "aws:eks/cluster:Cluster"  # noqa: S105 - a type token
     sdk = "eks.Cluster"
     cfn = "AWS::EKS::Cluster"
+    arn_form = ("eks", "cluster/{}")
     inputs = {
         "name": judged("Name", autoname=100),
         "roleArn": judged("RoleArn", required=True),
@@ -144,16 +146,8 @@ class Cluster(ResourceType):
 
     def known(self, ctx: Context, inputs: Inputs) -> dict[str, Plain]:
         """The ARN follows from the name; what EKS adds to the VPC settings is unknown until then."""
-        found: dict[str, Plain] = {
-            "vpcConfig": {"clusterSecurityGroupId": UNKNOWN, "vpcId": UNKNOWN, "publicAccessCidrs": UNKNOWN}
-        }
-        if not has_unknown(inputs.get("name")):
-            found["arn"] = ctx.arn("eks", f"cluster/{inputs['name']}")
-        return found
-
-    def create(self, ctx: Context, inputs: Inputs) -> str:
-        """The id is the cluster's name."""
-        return str(ctx.send(self.request(ctx, inputs))["cluster"]["name"])
+        added = dict.fromkeys(("clusterSecurityGroupId", "vpcId", "publicAccessCidrs"), UNKNOWN)
+        return {"vpcConfig": added, **super().known(ctx, inputs)}
 
     def ready(self, ctx: Context, resource_id: str, inputs: Inputs) -> None:
         """Waits until the control plane is ACTIVE."""
@@ -211,7 +205,7 @@ class Cluster(ResourceType):
                 name=resource_id, version=new["version"], force=new.get("forceUpdateVersion") or None
             )
             await_update(ctx, ctx.client("eks").update_cluster_version(**params), name=resource_id)
-        retag(ctx, ctx.arn("eks", f"cluster/{resource_id}"), old, new)
+        retag_map(ctx, "eks", self.arn(ctx, resource_id), old, new)
 
     def delete(self, ctx: Context, resource_id: str, state: dict[str, Plain]) -> None:
         """DeleteCluster, and waits until it is gone."""

@@ -1,4 +1,4 @@
-"""What EKS's resource types share: updates that take a while, reasons, tags, and ids of several parts."""
+"""What EKS's resource types share: updates that take a while, and the reasons of a failure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from sandbox.plugins.aws.framework import Context, Inputs, is_gone, tag_changes
+from sandbox.plugins.aws.framework import Context, is_gone
 from sandbox.plugins.protocol import Plain, PluginError
 
 
@@ -55,23 +55,6 @@ def await_gone(ctx: Context, what: str, look: Callable[[], Mapping[str, Any]]) -
         return False
 
     ctx.wait(f"{what} deleted", gone)
-
-
-def retag(ctx: Context, arn: str, old: Inputs, new: Inputs) -> None:
-    """Brings a resource's tags from the old inputs' to the new ones'."""
-    gone, added = tag_changes(old.get("tagsAll"), new.get("tagsAll"))
-    if gone:
-        ctx.client("eks").untag_resource(resourceArn=arn, tagKeys=gone)
-    if added:
-        ctx.client("eks").tag_resource(resourceArn=arn, tags=added)
-
-
-def parts(resource_id: str, separator: str, form: str) -> list[str]:
-    """The parts of an id; raises where it has not the form that imports take."""
-    found = resource_id.split(separator, form.count(separator))
-    if len(found) != form.count(separator) + 1 or not all(found):
-        raise PluginError(f"the id {resource_id!r} is not of the form {form}, which imports take")
-    return found
 
 
 def kept(wanted: Plain, names: Iterable[str]) -> Plain:

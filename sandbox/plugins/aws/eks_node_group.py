@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sandbox.plugins.aws.eks_common import await_gone, await_update, issues, kept, parts, retag
+from sandbox.plugins.aws.eks_common import await_gone, await_update, issues, kept
 from sandbox.plugins.aws.framework import Call, Context, Inputs, ResourceType, compact, register
 from sandbox.plugins.aws.table import REGION, judged, refused, replace, tags, update
+from sandbox.plugins.aws.tagging import retag_map
+from sandbox.plugins.aws.values import parts
 from sandbox.plugins.protocol import Plain, PluginError
 
 _ID: Final = "cluster:node-group"
@@ -223,7 +225,7 @@ class NodeGroup(ResourceType):
             started = eks.update_nodegroup_version(clusterName=cluster, nodegroupName=name, **nodes, **force)
             await_update(ctx, started, name=cluster, nodegroupName=name)
         if "tagsAll" in changed:
-            retag(ctx, _describe(ctx, resource_id)["nodegroupArn"], old, new)
+            retag_map(ctx, "eks", _describe(ctx, resource_id)["nodegroupArn"], old, new)
 
     def delete(self, ctx: Context, resource_id: str, state: dict[str, Plain]) -> None:
         """DeleteNodegroup, and waits until the group and its instances are gone."""

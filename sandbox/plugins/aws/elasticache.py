@@ -4,44 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.plugins.aws.framework import (
-    Call,
-    Context,
-    Inputs,
-    ResourceType,
-    compact,
-    register,
-    tag_changes,
-    tag_map,
-    tag_pairs,
-)
+from sandbox.plugins.aws.framework import Call, Context, Inputs, Named, compact, register, tag_pairs
 from sandbox.plugins.aws.table import REGION, judged, replace, tags, update
+from sandbox.plugins.aws.tagging import retag_store, store_tags
 from sandbox.plugins.aws.values import inward, outward
 from sandbox.plugins.protocol import Plain, has_unknown
 
 
-def retag(ctx: Context, arn: str, old: Inputs, new: Inputs) -> None:
-    """Brings the tags of anything of ElastiCache from the old inputs' to the new ones'."""
-    gone, added = tag_changes(old.get("tagsAll"), new.get("tagsAll"))
-    cache = ctx.client("elasticache")
-    if gone:
-        cache.remove_tags_from_resource(ResourceName=arn, TagKeys=gone)
-    if added:
-        cache.add_tags_to_resource(ResourceName=arn, Tags=tag_pairs(added))
-
-
-def tags_of(ctx: Context, arn: str) -> dict[str, str]:
-    """The tags of anything of ElastiCache."""
-    return tag_map(ctx.client("elasticache").list_tags_for_resource(ResourceName=arn)["TagList"])
-
-
 @register
-class SubnetGroup(ResourceType):
+class SubnetGroup(Named):
     """The subnets in which nodes may be."""
 
     token = "aws:elasticache/subnetGroup:SubnetGroup"  # noqa: S105 - a type token
     sdk = "elasticache.SubnetGroup"
     cfn = "AWS::ElastiCache::SubnetGroup"
+    arn_form = ("elasticache", "subnetgroup:{}")
     inputs = {
         "description": judged("Description", default="Managed by Pulumi"),
         "name": judged("CacheSubnetGroupName", autoname=255),
@@ -62,16 +39,6 @@ class SubnetGroup(ResourceType):
         )
         return [("elasticache", "CreateCacheSubnetGroup", params)]
 
-    def known(self, ctx: Context, inputs: Inputs) -> dict[str, Plain]:
-        """The ARN follows from the name."""
-        name = inputs.get("name")
-        return {} if has_unknown(name) else {"arn": ctx.arn("elasticache", f"subnetgroup:{name}")}
-
-    def create(self, ctx: Context, inputs: Inputs) -> str:
-        """The id is the name."""
-        ctx.send(self.request(ctx, inputs))
-        return str(inputs["name"])
-
     def read(self, ctx: Context, resource_id: str, inputs: Inputs) -> dict[str, Plain] | None:
         """DescribeCacheSubnetGroups."""
         found = ctx.client("elasticache").describe_cache_subnet_groups(CacheSubnetGroupName=resource_id)
@@ -82,7 +49,7 @@ class SubnetGroup(ResourceType):
             "name": group["CacheSubnetGroupName"],
             "subnetIds": [each["SubnetIdentifier"] for each in group["Subnets"]],
             "vpcId": group["VpcId"],
-            "tagsAll": tags_of(ctx, group["ARN"]),
+            "tagsAll": store_tags(ctx, group["ARN"]),
         }
 
     def update(self, ctx: Context, resource_id: str, old: Inputs, new: Inputs, changed: set[str]) -> None:
@@ -93,7 +60,7 @@ class SubnetGroup(ResourceType):
                 CacheSubnetGroupDescription=new["description"],
                 SubnetIds=new["subnetIds"],
             )
-        retag(ctx, ctx.arn("elasticache", f"subnetgroup:{resource_id}"), old, new)
+        retag_store(ctx, self.arn(ctx, resource_id), old, new)
 
     def delete(self, ctx: Context, resource_id: str, state: dict[str, Plain]) -> None:
         """DeleteCacheSubnetGroup; refused while a cache is in it."""
@@ -104,12 +71,13 @@ _PARAMETER = {"name": "ParameterName", "value": "ParameterValue"}
 
 
 @register
-class ParameterGroup(ResourceType):
+class ParameterGroup(Named):
     """Settings of the server."""
 
     token = "aws:elasticache/parameterGroup:ParameterGroup"  # noqa: S105 - a type token
     sdk = "elasticache.ParameterGroup"
     cfn = "AWS::ElastiCache::ParameterGroup"
+    arn_form = ("elasticache", "parametergroup:{}")
     inputs = {
         "description": replace(
             cfn="Description",
@@ -154,16 +122,6 @@ class ParameterGroup(ResourceType):
             )
         return calls
 
-    def known(self, ctx: Context, inputs: Inputs) -> dict[str, Plain]:
-        """The ARN follows from the name."""
-        name = inputs.get("name")
-        return {} if has_unknown(name) else {"arn": ctx.arn("elasticache", f"parametergroup:{name}")}
-
-    def create(self, ctx: Context, inputs: Inputs) -> str:
-        """The id is the name."""
-        ctx.send(self.request(ctx, inputs))
-        return str(inputs["name"])
-
     def read(self, ctx: Context, resource_id: str, inputs: Inputs) -> dict[str, Plain] | None:
         """DescribeCacheParameterGroups, and those parameters that somebody set."""
         cache = ctx.client("elasticache")
@@ -178,7 +136,7 @@ class ParameterGroup(ResourceType):
             "family": group["CacheParameterGroupFamily"],
             "name": group["CacheParameterGroupName"],
             "parameters": [inward(each, _PARAMETER) for page in pages for each in page["Parameters"]],
-            "tagsAll": tags_of(ctx, group["ARN"]),
+            "tagsAll": store_tags(ctx, group["ARN"]),
         }
 
     def update(self, ctx: Context, resource_id: str, old: Inputs, new: Inputs, changed: set[str]) -> None:
@@ -191,7 +149,7 @@ class ParameterGroup(ResourceType):
                 cache.reset_cache_parameter_group(**_parameters(resource_id, gone))
             if new.get("parameters"):
                 cache.modify_cache_parameter_group(**_parameters(resource_id, new["parameters"]))
-        retag(ctx, ctx.arn("elasticache", f"parametergroup:{resource_id}"), old, new)
+        retag_store(ctx, self.arn(ctx, resource_id), old, new)
 
     def delete(self, ctx: Context, resource_id: str, state: dict[str, Plain]) -> None:
         """DeleteCacheParameterGroup; refused while a cache has it."""

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.plugins.aws.elasticache import retag, tags_of
 from sandbox.plugins.aws.framework import (
     Call,
     Context,
     Inputs,
-    ResourceType,
+    Named,
     compact,
-    is_gone,
+    is_absent,
     register,
     tag_pairs,
 )
 from sandbox.plugins.aws.table import REGION, judged, refused, tags, update
-from sandbox.plugins.protocol import Plain, has_unknown
+from sandbox.plugins.aws.tagging import retag_store, store_tags
+from sandbox.plugins.protocol import Plain
 
 _TOKEN = refused(
     "a token in a program's state is known to all who read it; use userGroupIds with an IAM user"
@@ -60,12 +60,14 @@ _AT_CREATION = {
 
 
 @register
-class ReplicationGroup(ResourceType):
+class ReplicationGroup(Named):
     """One primary and its replicas."""
 
     token = "aws:elasticache/replicationGroup:ReplicationGroup"  # noqa: S105 - a type token
     sdk = "elasticache.ReplicationGroup"
     cfn = "AWS::ElastiCache::ReplicationGroup"
+    named_by = "replicationGroupId"
+    arn_form = ("elasticache", "replicationgroup:{}")
     inputs = {
         "applyImmediately": update(
             source="a parameter of ModifyReplicationGroup, which AWS does not keep", default=False
@@ -147,19 +149,10 @@ class ReplicationGroup(ResourceType):
         )
         return [("elasticache", "CreateReplicationGroup", params)]
 
-    def known(self, ctx: Context, inputs: Inputs) -> dict[str, Plain]:
-        """The ARN follows from the id."""
-        name = inputs.get("replicationGroupId")
-        return {} if has_unknown(name) else {"arn": ctx.arn("elasticache", f"replicationgroup:{name}")}
-
     def volatile(self, changed: set[str]) -> tuple[str, ...]:
         """Another version is another actual one; another number of nodes has other members."""
         found = ("engineVersionActual",) if changed & {"engine", "engineVersion"} else ()
         return (*found, "memberClusters") if "numCacheClusters" in changed else found
-
-    def create(self, ctx: Context, inputs: Inputs) -> str:
-        """The id is the group's."""
-        return str(ctx.send(self.request(ctx, inputs))["ReplicationGroup"]["ReplicationGroupId"])
 
     def ready(self, ctx: Context, resource_id: str, inputs: Inputs) -> None:
         """Until it is available."""
@@ -199,7 +192,7 @@ class ReplicationGroup(ResourceType):
             "parameterGroupName": (member.get("CacheParameterGroup") or {}).get("CacheParameterGroupName"),
             "subnetGroupName": member.get("CacheSubnetGroupName"),
             "securityGroupIds": [each["SecurityGroupId"] for each in member.get("SecurityGroups", [])],
-            "tagsAll": tags_of(ctx, found["ARN"]),
+            "tagsAll": store_tags(ctx, found["ARN"]),
         }
         if member.get("PreferredMaintenanceWindow"):
             state["maintenanceWindow"] = member["PreferredMaintenanceWindow"]
@@ -228,12 +221,12 @@ class ReplicationGroup(ResourceType):
             )
         if count and fewer:
             _count(cache.decrease_replica_count, resource_id, count)
-        retag(ctx, ctx.arn("elasticache", f"replicationgroup:{resource_id}"), old, new)
+        retag_store(ctx, self.arn(ctx, resource_id), old, new)
 
     def delete(self, ctx: Context, resource_id: str, state: dict[str, Plain]) -> None:
         """DeleteReplicationGroup; waits until it is gone."""
         ctx.client("elasticache").delete_replication_group(ReplicationGroupId=resource_id)
-        ctx.wait(f"{resource_id} to be gone", lambda: _gone(ctx, resource_id))
+        ctx.wait(f"{resource_id} to be gone", lambda: is_absent(lambda: _described(ctx, resource_id)))
 
 
 def _count(call: Any, resource_id: str, nodes: int) -> None:
@@ -245,13 +238,3 @@ def _described(ctx: Context, name: str) -> dict[str, Any]:
         "ReplicationGroups"
     ][0]
     return found
-
-
-def _gone(ctx: Context, name: str) -> bool:
-    try:
-        _described(ctx, name)
-    except Exception as error:
-        if is_gone(error):
-            return True
-        raise
-    return False

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sandbox.plugins.aws.elasticache import retag, tags_of
-from sandbox.plugins.aws.framework import Call, Context, Inputs, ResourceType, compact, register, tag_pairs
+from sandbox.plugins.aws.framework import Call, Context, Inputs, Named, compact, register, tag_pairs
 from sandbox.plugins.aws.table import REGION, judged, refused, tags
-from sandbox.plugins.protocol import Plain, Unknown, has_unknown
+from sandbox.plugins.aws.tagging import retag_store, store_tags
+from sandbox.plugins.protocol import Plain, Unknown
 
 _PASSWORD = refused(
     "a password in a program's state is known to all who read it; use authenticationMode type iam"
@@ -13,12 +13,14 @@ _PASSWORD = refused(
 
 
 @register
-class User(ResourceType):
+class User(Named):
     """Who may sign in, how, and what it may do then."""
 
     token = "aws:elasticache/user:User"  # noqa: S105 - a type token
     sdk = "elasticache.User"
     cfn = "AWS::ElastiCache::User"
+    named_by = "userId"
+    arn_form = ("elasticache", "user:{}")
     inputs = {
         "accessString": judged("AccessString", required=True),
         "authenticationMode": judged(
@@ -66,15 +68,6 @@ class User(ResourceType):
         )
         return [("elasticache", "CreateUser", params)]
 
-    def known(self, ctx: Context, inputs: Inputs) -> dict[str, Plain]:
-        """The ARN follows from the id."""
-        name = inputs.get("userId")
-        return {} if has_unknown(name) else {"arn": ctx.arn("elasticache", f"user:{name}")}
-
-    def create(self, ctx: Context, inputs: Inputs) -> str:
-        """The id is the user's."""
-        return str(ctx.send(self.request(ctx, inputs))["UserId"])
-
     def read(self, ctx: Context, resource_id: str, inputs: Inputs) -> dict[str, Plain] | None:
         """DescribeUsers."""
         (found,) = ctx.client("elasticache").describe_users(UserId=resource_id)["Users"]
@@ -90,7 +83,7 @@ class User(ResourceType):
             "noPasswordRequired": open_to_all,
             "userId": found["UserId"],
             "userName": found["UserName"],
-            "tagsAll": tags_of(ctx, found["ARN"]),
+            "tagsAll": store_tags(ctx, found["ARN"]),
         }
 
     def update(self, ctx: Context, resource_id: str, old: Inputs, new: Inputs, changed: set[str]) -> None:
@@ -100,7 +93,7 @@ class User(ResourceType):
             allowed = {"UserId", "Engine", "AccessString", "NoPasswordRequired", "AuthenticationMode"}
             wanted = {name: value for name, value in params.items() if name in allowed}
             ctx.client("elasticache").modify_user(**wanted)
-        retag(ctx, ctx.arn("elasticache", f"user:{resource_id}"), old, new)
+        retag_store(ctx, self.arn(ctx, resource_id), old, new)
 
     def delete(self, ctx: Context, resource_id: str, state: dict[str, Plain]) -> None:
         """DeleteUser, until it is gone."""
@@ -116,12 +109,14 @@ class User(ResourceType):
 
 
 @register
-class UserGroup(ResourceType):
+class UserGroup(Named):
     """Users that one or more caches know."""
 
     token = "aws:elasticache/userGroup:UserGroup"  # noqa: S105 - a type token
     sdk = "elasticache.UserGroup"
     cfn = "AWS::ElastiCache::UserGroup"
+    named_by = "userGroupId"
+    arn_form = ("elasticache", "usergroup:{}")
     inputs = {
         "engine": judged("Engine", required=True),
         "userGroupId": judged("UserGroupId", required=True),
@@ -142,15 +137,6 @@ class UserGroup(ResourceType):
         )
         return [("elasticache", "CreateUserGroup", params)]
 
-    def known(self, ctx: Context, inputs: Inputs) -> dict[str, Plain]:
-        """The ARN follows from the id."""
-        name = inputs.get("userGroupId")
-        return {} if has_unknown(name) else {"arn": ctx.arn("elasticache", f"usergroup:{name}")}
-
-    def create(self, ctx: Context, inputs: Inputs) -> str:
-        """The id is the group's."""
-        return str(ctx.send(self.request(ctx, inputs))["UserGroupId"])
-
     def ready(self, ctx: Context, resource_id: str, inputs: Inputs) -> None:
         """Until it is active."""
         ctx.wait(
@@ -165,7 +151,7 @@ class UserGroup(ResourceType):
             "engine": found["Engine"],
             "userGroupId": found["UserGroupId"],
             "userIds": found["UserIds"],
-            "tagsAll": tags_of(ctx, found["ARN"]),
+            "tagsAll": store_tags(ctx, found["ARN"]),
         }
 
     def update(self, ctx: Context, resource_id: str, old: Inputs, new: Inputs, changed: set[str]) -> None:
@@ -180,7 +166,7 @@ class UserGroup(ResourceType):
                     Engine=new["engine"] if "engine" in changed else None,
                 )
             )
-        retag(ctx, ctx.arn("elasticache", f"usergroup:{resource_id}"), old, new)
+        retag_store(ctx, self.arn(ctx, resource_id), old, new)
 
     def delete(self, ctx: Context, resource_id: str, state: dict[str, Plain]) -> None:
         """DeleteUserGroup; refused while a cache knows it."""

@@ -44,8 +44,9 @@ validation, update against replacement, waiting, drift, import, deletion with re
 
 `inputs["tagsAll"]` is the map to put on the resource (the provider's default tags under the resource's own);
 `read` returns it whole as `tagsAll` and leaves `tags` to the plugin. `known(ctx, inputs)` may return outputs
-that a preview can compute (an ARN from a name). botocore's errors are translated; raise `PluginError` for
-your own.
+that a preview can compute (an ARN from a name). A type whose id is the name that the caller gives is a `Named`,
+which has `known` and `create`. Tags of services other than EC2 change by `tagging`. botocore's errors are
+translated; raise `PluginError` for your own.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ from botocore.exceptions import ClientError
 
 from sandbox.plugins.aws import model
 from sandbox.plugins.aws.table import Prop
-from sandbox.plugins.protocol import Plain, PluginError
+from sandbox.plugins.protocol import Plain, PluginError, has_unknown
 from sandbox.state import aws_client
 
 Inputs = dict[str, Plain]
@@ -218,6 +219,30 @@ class ResourceType:
         return []
 
 
+class Named(ResourceType):
+    """A type whose id is the name that the caller gives, and whose ARN follows from the name."""
+
+    named_by: ClassVar[str] = "name"
+    """The input that is the name."""
+    arn_form: ClassVar[tuple[str, str]]
+    """The ARN's service and its resource with {} for the name, as in ("rds", "subgrp:{}")."""
+
+    def arn(self, ctx: Context, name: Plain) -> str:
+        """The ARN of the one with this name."""
+        service, form = self.arn_form
+        return ctx.arn(service, form.format(name))
+
+    def known(self, ctx: Context, inputs: Inputs) -> dict[str, Plain]:
+        """The ARN, unless the name is unknown."""
+        name = inputs.get(self.named_by)
+        return {} if has_unknown(name) else {"arn": self.arn(ctx, name)}
+
+    def create(self, ctx: Context, inputs: Inputs) -> str:
+        """Sends the request; the id is the name."""
+        ctx.send(self.request(ctx, inputs))
+        return str(inputs[self.named_by])
+
+
 REGISTRY: Final[dict[str, ResourceType]] = {}
 """Every type the plugin has, by token."""
 
@@ -267,6 +292,17 @@ def is_gone(error: Exception) -> bool:
     return isinstance(error, ClientError) and (
         "NotFound" in code_of(error) or code_of(error).startswith("NoSuch") or code_of(error) == "404"
     )
+
+
+def is_absent(look: Callable[[], object]) -> bool:
+    """Whether AWS says, when `look` asks about a thing, that it does not exist."""
+    try:
+        look()
+    except ClientError as error:
+        if is_gone(error):
+            return True
+        raise
+    return False
 
 
 def is_in_use(error: Exception) -> bool:

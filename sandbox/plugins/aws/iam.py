@@ -7,7 +7,6 @@ own are not served.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from sandbox.plugins.aws.framework import (
@@ -16,14 +15,14 @@ from sandbox.plugins.aws.framework import (
     Inputs,
     ResourceType,
     compact,
-    is_gone,
+    is_absent,
     register,
-    tag_changes,
     tag_map,
     tag_pairs,
 )
 from sandbox.plugins.aws.table import judged, refused, replace, tags, update
-from sandbox.plugins.aws.values import json_text, stamp
+from sandbox.plugins.aws.tagging import retag
+from sandbox.plugins.aws.values import json_text, parts, stamp
 from sandbox.plugins.protocol import Plain, PluginError, has_unknown
 
 _NAME_PREFIX = refused("the kit computes its names, so that ARNs are known at the first preview; use name")
@@ -122,11 +121,7 @@ class Role(ResourceType):
             )
         elif "permissionsBoundary" in changed:
             iam.delete_role_permissions_boundary(RoleName=resource_id)
-        gone, added = tag_changes(old.get("tagsAll"), new.get("tagsAll"))
-        if gone:
-            iam.untag_role(RoleName=resource_id, TagKeys=gone)
-        if added:
-            iam.tag_role(RoleName=resource_id, Tags=tag_pairs(added))
+        retag(ctx, "iam", old, new, ("UntagRole", "TagRole"), RoleName=resource_id)
 
     def delete(self, ctx: Context, resource_id: str, state: dict[str, Plain]) -> None:
         """DeleteRole; with forceDetachPolicies whatever still hangs on the role goes first."""
@@ -177,7 +172,7 @@ class RolePolicy(ResourceType):
     def create(self, ctx: Context, inputs: Inputs) -> str:
         """The id is "role:name". A policy that is there is refused: Put would overwrite it unseen."""
         role, name = inputs["role"], inputs["name"]
-        if _exists(lambda: ctx.client("iam").get_role_policy(RoleName=role, PolicyName=name)):
+        if not is_absent(lambda: ctx.client("iam").get_role_policy(RoleName=role, PolicyName=name)):
             raise PluginError(
                 f"role {role} has an inline policy {name} already: import it as {role}:{name}, "
                 "or choose another name"
@@ -187,7 +182,7 @@ class RolePolicy(ResourceType):
 
     def read(self, ctx: Context, resource_id: str, inputs: Inputs) -> dict[str, Plain] | None:
         """GetRolePolicy."""
-        role, name = _split(resource_id, ":", "role:policy")
+        role, name = parts(resource_id, ":", "role:policy")
         found = ctx.client("iam").get_role_policy(RoleName=role, PolicyName=name)
         return {"role": role, "name": name, "policy": json_text(found["PolicyDocument"])}
 
@@ -197,7 +192,7 @@ class RolePolicy(ResourceType):
 
     def delete(self, ctx: Context, resource_id: str, state: dict[str, Plain]) -> None:
         """DeleteRolePolicy."""
-        role, name = _split(resource_id, ":", "role:policy")
+        role, name = parts(resource_id, ":", "role:policy")
         ctx.client("iam").delete_role_policy(RoleName=role, PolicyName=name)
 
 
@@ -235,34 +230,17 @@ class RolePolicyAttachment(ResourceType):
 
     def read(self, ctx: Context, resource_id: str, inputs: Inputs) -> dict[str, Plain] | None:
         """Looks for the policy among the role's."""
-        role, arn = _split(resource_id, "/", "role/policy-arn")
+        role, arn = parts(resource_id, "/", "role/policy-arn")
         if arn not in _attached(ctx.client("iam"), role):
             return None
         return {"role": role, "policyArn": arn}
 
     def delete(self, ctx: Context, resource_id: str, state: dict[str, Plain]) -> None:
         """DetachRolePolicy."""
-        role, arn = _split(resource_id, "/", "role/policy-arn")
+        role, arn = parts(resource_id, "/", "role/policy-arn")
         ctx.client("iam").detach_role_policy(RoleName=role, PolicyArn=arn)
 
 
 def _attached(iam: Any, role: str) -> list[str]:
     pages = iam.get_paginator("list_attached_role_policies").paginate(RoleName=role)
     return [policy["PolicyArn"] for page in pages for policy in page["AttachedPolicies"]]
-
-
-def _exists(look: Callable[[], object]) -> bool:
-    try:
-        look()
-    except Exception as error:
-        if is_gone(error):
-            return False
-        raise
-    return True
-
-
-def _split(resource_id: str, separator: str, form: str) -> tuple[str, str]:
-    first, found, second = resource_id.partition(separator)
-    if not (first and found and second):
-        raise PluginError(f"the id {resource_id!r} is not of the form {form}, which imports take")
-    return first, second

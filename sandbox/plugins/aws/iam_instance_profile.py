@@ -9,11 +9,11 @@ from sandbox.plugins.aws.framework import (
     ResourceType,
     compact,
     register,
-    tag_changes,
     tag_map,
     tag_pairs,
 )
 from sandbox.plugins.aws.table import judged, refused, tags
+from sandbox.plugins.aws.tagging import retag
 from sandbox.plugins.aws.values import stamp
 from sandbox.plugins.protocol import Plain, has_unknown
 
@@ -82,11 +82,8 @@ class InstanceProfile(ResourceType):
                 iam.remove_role_from_instance_profile(InstanceProfileName=resource_id, RoleName=old["role"])
             if new.get("role"):
                 iam.add_role_to_instance_profile(InstanceProfileName=resource_id, RoleName=new["role"])
-        gone, added = tag_changes(old.get("tagsAll"), new.get("tagsAll"))
-        if gone:
-            iam.untag_instance_profile(InstanceProfileName=resource_id, TagKeys=gone)
-        if added:
-            iam.tag_instance_profile(InstanceProfileName=resource_id, Tags=tag_pairs(added))
+        calls = ("UntagInstanceProfile", "TagInstanceProfile")
+        retag(ctx, "iam", old, new, calls, InstanceProfileName=resource_id)
 
     def delete(self, ctx: Context, resource_id: str, state: dict[str, Plain]) -> None:
         """DeleteInstanceProfile, which AWS refuses while it has a role."""

@@ -14,6 +14,7 @@ from sandbox.plugins.aws.framework import (
     Call,
     Context,
     Inputs,
+    Named,
     ResourceType,
     compact,
     register,
@@ -22,7 +23,7 @@ from sandbox.plugins.aws.framework import (
     tag_pairs,
 )
 from sandbox.plugins.aws.table import REGION, judged, refused, replace, tags, update
-from sandbox.plugins.protocol import Plain, has_unknown
+from sandbox.plugins.protocol import Plain
 
 _NO_CHANGE = (
     "KMS has no call that changes it: the API has only UpdateKeyDescription, PutKeyPolicy and the rotation's"
@@ -171,12 +172,13 @@ class Key(ResourceType):
 
 
 @register
-class Alias(ResourceType):
+class Alias(Named):
     """A name for a key, which can move to another key."""
 
     token = "aws:kms/alias:Alias"  # noqa: S105 - a type token
     sdk = "kms.Alias"
     cfn = "AWS::KMS::Alias"
+    arn_form = ("kms", "{}")
     inputs = {
         "name": judged("AliasName"),
         "namePrefix": refused("the kit computes its names; use name"),
@@ -194,16 +196,6 @@ class Alias(ResourceType):
         """CreateAlias."""
         params = compact(AliasName=inputs.get("name"), TargetKeyId=inputs.get("targetKeyId"))
         return [("kms", "CreateAlias", params)]
-
-    def known(self, ctx: Context, inputs: Inputs) -> dict[str, Plain]:
-        """The ARN follows from the name."""
-        name = inputs.get("name")
-        return {} if has_unknown(name) else {"arn": ctx.arn("kms", str(name))}
-
-    def create(self, ctx: Context, inputs: Inputs) -> str:
-        """The id is the alias' name."""
-        ctx.send(self.request(ctx, inputs))
-        return str(inputs["name"])
 
     def read(self, ctx: Context, resource_id: str, inputs: Inputs) -> dict[str, Plain] | None:
         """Looks among the account's aliases, since KMS cannot describe one."""

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from sandbox.plugins.aws import tagging
 from sandbox.plugins.aws.framework import (
     Call,
     Context,
     Inputs,
     ResourceType,
     compact,
-    is_gone,
+    is_absent,
     register,
-    tag_changes,
     tag_map,
     tag_pairs,
 )
@@ -81,11 +81,7 @@ def _value(text: str) -> Plain:
 
 def retag(ctx: Context, arn: str, old: Inputs, new: Inputs) -> None:
     """Brings the tags of anything of ELB from the old inputs' to the new ones'."""
-    gone, added = tag_changes(old.get("tagsAll"), new.get("tagsAll"))
-    if gone:
-        ctx.client(SERVICE).remove_tags(ResourceArns=[arn], TagKeys=gone)
-    if added:
-        ctx.client(SERVICE).add_tags(ResourceArns=[arn], Tags=tag_pairs(added))
+    tagging.retag(ctx, SERVICE, old, new, ("RemoveTags", "AddTags"), ResourceArns=[arn])
 
 
 def tags_of(ctx: Context, arn: str) -> dict[str, str]:
@@ -224,7 +220,7 @@ class LoadBalancer(ResourceType):
                 "then delete"
             )
         ctx.client(SERVICE).delete_load_balancer(LoadBalancerArn=resource_id)
-        ctx.wait(f"{state.get('name')} to be gone", lambda: _gone(lambda: _described(ctx, resource_id)))
+        ctx.wait(f"{state.get('name')} to be gone", lambda: is_absent(lambda: _described(ctx, resource_id)))
 
 
 def _logs(logs: Plain) -> list[dict[str, str]]:
@@ -242,16 +238,6 @@ def _described(ctx: Context, arn: str) -> dict[str, Any]:
         "LoadBalancers"
     ][0]
     return found
-
-
-def _gone(look: Any) -> bool:
-    try:
-        look()
-    except Exception as error:
-        if is_gone(error):
-            return True
-        raise
-    return False
 
 
 _HEALTH = {

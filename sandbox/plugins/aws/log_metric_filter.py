@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sandbox.plugins.aws.eks_common import parts
 from sandbox.plugins.aws.framework import Call, Context, Inputs, ResourceType, compact, register
 from sandbox.plugins.aws.table import REGION, judged, refused
-from sandbox.plugins.aws.values import Shape, inward, outward
+from sandbox.plugins.aws.values import Shape, inward, outward, parts
 from sandbox.plugins.protocol import Plain
 
 _ID: Final = "log-group:filter"

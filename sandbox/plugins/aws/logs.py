@@ -5,26 +5,20 @@ Blind spots: the sandbox's log groups keep a retention but expire nothing, and e
 
 from __future__ import annotations
 
-from sandbox.plugins.aws.framework import (
-    Call,
-    Context,
-    Inputs,
-    ResourceType,
-    compact,
-    register,
-    tag_changes,
-)
+from sandbox.plugins.aws.framework import Call, Context, Inputs, Named, compact, register
 from sandbox.plugins.aws.table import REGION, judged, refused, replace, tags, update
-from sandbox.plugins.protocol import Plain, PluginError, has_unknown
+from sandbox.plugins.aws.tagging import retag_map
+from sandbox.plugins.protocol import Plain, PluginError
 
 
 @register
-class LogGroup(ResourceType):
+class LogGroup(Named):
     """A log group."""
 
     token = "aws:cloudwatch/logGroup:LogGroup"  # noqa: S105 - a type token
     sdk = "cloudwatch.LogGroup"
     cfn = "AWS::Logs::LogGroup"
+    arn_form = ("logs", "log-group:{}")
     inputs = {
         "deletionProtectionEnabled": refused(
             "the sandbox's CloudWatch Logs has no PutLogGroupDeletionProtection; use Pulumi's own protect"
@@ -61,16 +55,6 @@ class LogGroup(ResourceType):
             calls.append(("logs", "PutRetentionPolicy", retention))
         return calls
 
-    def known(self, ctx: Context, inputs: Inputs) -> dict[str, Plain]:
-        """The ARN follows from the name."""
-        name = inputs.get("name")
-        return {} if has_unknown(name) else {"arn": ctx.arn("logs", f"log-group:{name}")}
-
-    def create(self, ctx: Context, inputs: Inputs) -> str:
-        """The id is the group's name."""
-        ctx.send(self.request(ctx, inputs))
-        return str(inputs["name"])
-
     def read(self, ctx: Context, resource_id: str, inputs: Inputs) -> dict[str, Plain] | None:
         """DescribeLogGroups, whose prefix finds longer names too."""
         logs = ctx.client("logs")
@@ -105,12 +89,7 @@ class LogGroup(ResourceType):
             logs.put_retention_policy(logGroupName=resource_id, retentionInDays=new["retentionInDays"])
         elif "retentionInDays" in changed:
             logs.delete_retention_policy(logGroupName=resource_id)
-        gone, added = tag_changes(old.get("tagsAll"), new.get("tagsAll"))
-        arn = ctx.arn("logs", f"log-group:{resource_id}")
-        if gone:
-            logs.untag_resource(resourceArn=arn, tagKeys=gone)
-        if added:
-            logs.tag_resource(resourceArn=arn, tags=added)
+        retag_map(ctx, "logs", self.arn(ctx, resource_id), old, new)
 
     def delete(self, ctx: Context, resource_id: str, state: dict[str, Plain]) -> None:
         """DeleteLogGroup, unless the group is to be left."""

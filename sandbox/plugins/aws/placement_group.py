@@ -6,16 +6,7 @@ from typing import Final
 
 from botocore.exceptions import ClientError
 
-from sandbox.plugins.aws.framework import (
-    Call,
-    Context,
-    Inputs,
-    ResourceType,
-    code_of,
-    compact,
-    register,
-    tag_map,
-)
+from sandbox.plugins.aws.framework import Call, Context, Inputs, Named, code_of, compact, register, tag_map
 from sandbox.plugins.aws.network import first
 from sandbox.plugins.aws.table import REGION, judged, replace, tags
 from sandbox.plugins.protocol import Plain, has_unknown
@@ -27,12 +18,13 @@ _UNKNOWN: Final = "InvalidPlacementGroup.Unknown"
 
 
 @register
-class PlacementGroup(ResourceType):
+class PlacementGroup(Named):
     """A placement group; the official provider's id is its name."""
 
     token = "aws:ec2/placementGroup:PlacementGroup"  # noqa: S105 - a type token
     sdk = "ec2.PlacementGroup"
     cfn = "AWS::EC2::PlacementGroup"
+    arn_form = ("ec2", "placement-group/{}")
     identity = ("name",)
     inputs = {
         "name": replace(
@@ -69,15 +61,6 @@ class PlacementGroup(ResourceType):
             TagSpecifications=ctx.ec2_tags("placement-group", inputs),
         )
         return [("ec2", "CreatePlacementGroup", params)]
-
-    def known(self, ctx: Context, inputs: Inputs) -> dict[str, Plain]:
-        """The ARN follows from the name."""
-        name = inputs.get("name")
-        return {} if has_unknown(name) else {"arn": ctx.arn("ec2", f"placement-group/{name}")}
-
-    def create(self, ctx: Context, inputs: Inputs) -> str:
-        """Returns the name."""
-        return str(ctx.send(self.request(ctx, inputs))["PlacementGroup"]["GroupName"])
 
     def read(self, ctx: Context, resource_id: str, inputs: Inputs) -> dict[str, Plain] | None:
         """DescribePlacementGroups."""

@@ -4,46 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.plugins.aws.framework import (
-    Call,
-    Context,
-    Inputs,
-    ResourceType,
-    compact,
-    register,
-    tag_changes,
-    tag_map,
-    tag_pairs,
-)
+from sandbox.plugins.aws.framework import Call, Context, Inputs, Named, compact, register, tag_pairs
 from sandbox.plugins.aws.table import REGION, judged, refused, tags, update
+from sandbox.plugins.aws.tagging import retag_store, store_tags
 from sandbox.plugins.aws.values import inward, outward
 from sandbox.plugins.protocol import Plain, has_unknown
 
 NAME_PREFIX = refused("the kit computes its names, so that ARNs are known at the first preview; use name")
 
 
-def retag(ctx: Context, arn: str, old: Inputs, new: Inputs) -> None:
-    """Brings the tags of anything of RDS from the old inputs' to the new ones'."""
-    gone, added = tag_changes(old.get("tagsAll"), new.get("tagsAll"))
-    rds = ctx.client("rds")
-    if gone:
-        rds.remove_tags_from_resource(ResourceName=arn, TagKeys=gone)
-    if added:
-        rds.add_tags_to_resource(ResourceName=arn, Tags=tag_pairs(added))
-
-
-def tags_of(ctx: Context, arn: str) -> dict[str, str]:
-    """The tags of anything of RDS."""
-    return tag_map(ctx.client("rds").list_tags_for_resource(ResourceName=arn)["TagList"])
-
-
 @register
-class SubnetGroup(ResourceType):
+class SubnetGroup(Named):
     """The subnets in which an instance may be."""
 
     token = "aws:rds/subnetGroup:SubnetGroup"  # noqa: S105 - a type token
     sdk = "rds.SubnetGroup"
     cfn = "AWS::RDS::DBSubnetGroup"
+    arn_form = ("rds", "subgrp:{}")
     inputs = {
         "description": judged("DBSubnetGroupDescription", default="Managed by Pulumi"),
         "name": judged("DBSubnetGroupName", autoname=255),
@@ -65,21 +42,11 @@ class SubnetGroup(ResourceType):
         )
         return [("rds", "CreateDBSubnetGroup", params)]
 
-    def known(self, ctx: Context, inputs: Inputs) -> dict[str, Plain]:
-        """The ARN follows from the name."""
-        name = inputs.get("name")
-        return {} if has_unknown(name) else {"arn": ctx.arn("rds", f"subgrp:{name}")}
-
-    def create(self, ctx: Context, inputs: Inputs) -> str:
-        """The id is the name."""
-        ctx.send(self.request(ctx, inputs))
-        return str(inputs["name"])
-
     def read(self, ctx: Context, resource_id: str, inputs: Inputs) -> dict[str, Plain] | None:
         """DescribeDBSubnetGroups."""
         found = ctx.client("rds").describe_db_subnet_groups(DBSubnetGroupName=resource_id)
         group = found["DBSubnetGroups"][0]
-        arn = group.get("DBSubnetGroupArn") or ctx.arn("rds", f"subgrp:{resource_id}")
+        arn = group.get("DBSubnetGroupArn") or self.arn(ctx, resource_id)
         return {
             "arn": arn,
             "description": group["DBSubnetGroupDescription"],
@@ -87,7 +54,7 @@ class SubnetGroup(ResourceType):
             "subnetIds": [each["SubnetIdentifier"] for each in group["Subnets"]],
             "supportedNetworkTypes": group.get("SupportedNetworkTypes", ["IPV4"]),
             "vpcId": group["VpcId"],
-            "tagsAll": tags_of(ctx, arn),
+            "tagsAll": store_tags(ctx, arn),
         }
 
     def update(self, ctx: Context, resource_id: str, old: Inputs, new: Inputs, changed: set[str]) -> None:
@@ -98,7 +65,7 @@ class SubnetGroup(ResourceType):
                 DBSubnetGroupDescription=new["description"],
                 SubnetIds=new["subnetIds"],
             )
-        retag(ctx, ctx.arn("rds", f"subgrp:{resource_id}"), old, new)
+        retag_store(ctx, self.arn(ctx, resource_id), old, new)
 
     def delete(self, ctx: Context, resource_id: str, state: dict[str, Plain]) -> None:
         """DeleteDBSubnetGroup; refused while an instance is in it."""
@@ -109,12 +76,13 @@ _PARAMETER = {"name": "ParameterName", "value": "ParameterValue", "applyMethod":
 
 
 @register
-class ParameterGroup(ResourceType):
+class ParameterGroup(Named):
     """Settings of the server."""
 
     token = "aws:rds/parameterGroup:ParameterGroup"  # noqa: S105 - a type token
     sdk = "rds.ParameterGroup"
     cfn = "AWS::RDS::DBParameterGroup"
+    arn_form = ("rds", "pg:{}")
     inputs = {
         "description": judged("Description", default="Managed by Pulumi"),
         "family": judged("Family", required=True),
@@ -151,16 +119,6 @@ class ParameterGroup(ResourceType):
             )
         return calls
 
-    def known(self, ctx: Context, inputs: Inputs) -> dict[str, Plain]:
-        """The ARN follows from the name."""
-        name = inputs.get("name")
-        return {} if has_unknown(name) else {"arn": ctx.arn("rds", f"pg:{name}")}
-
-    def create(self, ctx: Context, inputs: Inputs) -> str:
-        """The id is the name."""
-        ctx.send(self.request(ctx, inputs))
-        return str(inputs["name"])
-
     def read(self, ctx: Context, resource_id: str, inputs: Inputs) -> dict[str, Plain] | None:
         """DescribeDBParameterGroups, and those parameters that somebody set."""
         rds = ctx.client("rds")
@@ -169,7 +127,7 @@ class ParameterGroup(ResourceType):
         found: list[Any] = [
             each for page in pages for each in page["Parameters"] if each.get("ParameterValue")
         ]
-        arn = group.get("DBParameterGroupArn") or ctx.arn("rds", f"pg:{resource_id}")
+        arn = group.get("DBParameterGroupArn") or self.arn(ctx, resource_id)
         return {
             "arn": arn,
             "description": group["Description"],
@@ -180,7 +138,7 @@ class ParameterGroup(ResourceType):
                 for each in found
                 if each.get("Source", "user") == "user"
             ],
-            "tagsAll": tags_of(ctx, arn),
+            "tagsAll": store_tags(ctx, arn),
         }
 
     def update(self, ctx: Context, resource_id: str, old: Inputs, new: Inputs, changed: set[str]) -> None:
@@ -199,7 +157,7 @@ class ParameterGroup(ResourceType):
                 )
             if new.get("parameters"):
                 rds.modify_db_parameter_group(**_parameters(resource_id, new["parameters"]))
-        retag(ctx, ctx.arn("rds", f"pg:{resource_id}"), old, new)
+        retag_store(ctx, self.arn(ctx, resource_id), old, new)
 
     def delete(self, ctx: Context, resource_id: str, state: dict[str, Plain]) -> None:
         """DeleteDBParameterGroup; refused while an instance has it."""

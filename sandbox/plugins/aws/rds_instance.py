@@ -11,15 +11,15 @@ from sandbox.plugins.aws.framework import (
     Call,
     Context,
     Inputs,
-    ResourceType,
+    Named,
     compact,
-    is_gone,
+    is_absent,
     register,
     tag_pairs,
 )
-from sandbox.plugins.aws.rds import retag, tags_of
 from sandbox.plugins.aws.table import REGION, judged, refused, tags, update
-from sandbox.plugins.protocol import Plain, PluginError, Unknown, has_unknown
+from sandbox.plugins.aws.tagging import retag_store, store_tags
+from sandbox.plugins.protocol import Plain, PluginError, Unknown
 
 _IN_PLACE = (
     "ModifyDBInstance takes it for an instance of PostgreSQL; AWS's schema replaces only members of clusters, replicas "
@@ -74,12 +74,14 @@ _AT_CREATION = {
 
 
 @register
-class Instance(ResourceType):
+class Instance(Named):
     """One instance of PostgreSQL, with or without a standby."""
 
     token = "aws:rds/instance:Instance"  # noqa: S105 - a type token
     sdk = "rds.Instance"
     cfn = "AWS::RDS::DBInstance"
+    named_by = "identifier"
+    arn_form = ("rds", "db:{}")
     inputs = {
         "allocatedStorage": judged("AllocatedStorage", encode=lambda value: str(value)),
         "allowMajorVersionUpgrade": judged("AllowMajorVersionUpgrade"),
@@ -236,11 +238,6 @@ class Instance(ResourceType):
         )
         return [("rds", "CreateDBInstance", params)]
 
-    def known(self, ctx: Context, inputs: Inputs) -> dict[str, Plain]:
-        """The ARN follows from the name."""
-        name = inputs.get("identifier")
-        return {} if has_unknown(name) else {"arn": ctx.arn("rds", f"db:{name}")}
-
     def volatile(self, changed: set[str]) -> tuple[str, ...]:
         """Another version is another actual version; a password that RDS takes over is another secret."""
         found = ("engineVersionActual",) if "engineVersion" in changed else ()
@@ -248,7 +245,10 @@ class Instance(ResourceType):
         return (*found, "masterUserSecrets") if secret else found
 
     def create(self, ctx: Context, inputs: Inputs) -> str:
-        """The id is the identifier. With the official provider it is the resource id; the kit reads neither."""
+        """The id is the identifier as RDS keeps it, in small letters.
+
+        With the official provider it is the resource id; the kit reads neither.
+        """
         return str(ctx.send(self.request(ctx, inputs))["DBInstance"]["DBInstanceIdentifier"])
 
     def ready(self, ctx: Context, resource_id: str, inputs: Inputs) -> None:
@@ -290,7 +290,7 @@ class Instance(ResourceType):
             "vpcSecurityGroupIds": [
                 each["VpcSecurityGroupId"] for each in found.get("VpcSecurityGroups", [])
             ],
-            "tagsAll": tags_of(ctx, found["DBInstanceArn"]),
+            "tagsAll": store_tags(ctx, found["DBInstanceArn"]),
         }
         for name, wire in {**_WIRE, **_AT_CREATION}.items():
             if name not in state and wire in found:
@@ -317,7 +317,7 @@ class Instance(ResourceType):
                 ApplyImmediately=now,
                 **{name: value for name, value in params.items() if value is not None},
             )
-        retag(ctx, ctx.arn("rds", f"db:{resource_id}"), old, new)
+        retag_store(ctx, self.arn(ctx, resource_id), old, new)
 
     def delete(self, ctx: Context, resource_id: str, state: dict[str, Plain]) -> None:
         """DeleteDBInstance with its last snapshot, unless that is not wanted; waits until it is gone."""
@@ -335,7 +335,7 @@ class Instance(ResourceType):
                 DeleteAutomatedBackups=bool(state.get("deleteAutomatedBackups", True)),
             )
         )
-        ctx.wait(f"{resource_id} to be gone", lambda: _gone(ctx, resource_id))
+        ctx.wait(f"{resource_id} to be gone", lambda: is_absent(lambda: _described(ctx, resource_id)))
 
 
 def _described(ctx: Context, identifier: str) -> dict[str, Any]:
@@ -343,16 +343,6 @@ def _described(ctx: Context, identifier: str) -> dict[str, Any]:
         "DBInstances"
     ][0]
     return found
-
-
-def _gone(ctx: Context, identifier: str) -> bool:
-    try:
-        _described(ctx, identifier)
-    except Exception as error:
-        if is_gone(error):
-            return True
-        raise
-    return False
 
 
 def _secrets(secret: Plain) -> Plain:

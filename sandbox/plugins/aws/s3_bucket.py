@@ -16,7 +16,7 @@ from sandbox.plugins.aws.framework import (
     ResourceType,
     code_of,
     compact,
-    is_gone,
+    is_absent,
     register,
     tag_map,
     tag_pairs,
@@ -108,12 +108,7 @@ class Bucket(ResourceType):
     def create(self, ctx: Context, inputs: Inputs) -> str:
         """The id is the bucket's name. One that is there is refused: in us-east-1, S3 would say yes to it."""
         name = str(inputs["bucket"])
-        try:
-            ctx.client("s3").head_bucket(Bucket=name)
-        except ClientError as error:
-            if not is_gone(error):
-                raise
-        else:
+        if not is_absent(lambda: ctx.client("s3").head_bucket(Bucket=name)):
             raise PluginError(
                 f"the bucket {name} exists already: choose another name, or import it "
                 f"(pulumi import {self.token} {ctx.name} {name})"

@@ -19,11 +19,11 @@ from sandbox.plugins.aws.framework import (
     compact,
     is_gone,
     register,
-    tag_changes,
     tag_map,
     tag_pairs,
 )
 from sandbox.plugins.aws.table import REGION, judged, refused, replace, tags, update
+from sandbox.plugins.aws.tagging import retag
 from sandbox.plugins.protocol import Plain
 
 _LONGEST_WINDOW: Final = 30
@@ -101,11 +101,7 @@ class Secret(ResourceType):
         if changed & {"description", "kmsKeyId"}:
             params = compact(Description=new.get("description") or "", KmsKeyId=new.get("kmsKeyId"))
             manager.update_secret(SecretId=resource_id, **params)
-        gone, added = tag_changes(old.get("tagsAll"), new.get("tagsAll"))
-        if gone:
-            manager.untag_resource(SecretId=resource_id, TagKeys=gone)
-        if added:
-            manager.tag_resource(SecretId=resource_id, Tags=tag_pairs(added))
+        retag(ctx, "secretsmanager", old, new, SecretId=resource_id)
 
     def delete(self, ctx: Context, resource_id: str, state: dict[str, Plain]) -> None:
         """DeleteSecret: at once with a window of 0, else the name stays taken until the window has passed."""

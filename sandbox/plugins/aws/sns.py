@@ -16,11 +16,11 @@ from sandbox.plugins.aws.framework import (
     ResourceType,
     compact,
     register,
-    tag_changes,
     tag_map,
     tag_pairs,
 )
 from sandbox.plugins.aws.table import REGION, judged, refused, replace, tags, update
+from sandbox.plugins.aws.tagging import retag
 from sandbox.plugins.protocol import Plain, has_unknown
 
 _FEEDBACK: Final = refused("the kit logs no deliveries: the sandbox makes none")
@@ -118,11 +118,7 @@ class Topic(ResourceType):
         for name in changed & _TOPIC.keys():
             value = "" if new.get(name) is None else str(new[name])
             sns.set_topic_attributes(TopicArn=resource_id, AttributeName=_TOPIC[name], AttributeValue=value)
-        gone, added = tag_changes(old.get("tagsAll"), new.get("tagsAll"))
-        if gone:
-            sns.untag_resource(ResourceArn=resource_id, TagKeys=gone)
-        if added:
-            sns.tag_resource(ResourceArn=resource_id, Tags=tag_pairs(added))
+        retag(ctx, "sns", old, new, ResourceArn=resource_id)
 
     def delete(self, ctx: Context, resource_id: str, state: dict[str, Plain]) -> None:
         """DeleteTopic; its subscriptions go with it."""

@@ -1,4 +1,4 @@
-"""Values that the AWS plugin's types give alike."""
+"""Values that the AWS plugin's types give or take alike."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from sandbox.plugins.protocol import Plain
+from sandbox.plugins.protocol import Plain, PluginError
 
 
 def stamp(moment: datetime | None) -> str | None:
@@ -49,3 +49,11 @@ def inward(value: Plain, shape: Shape) -> Plain:
         if value.get(wire) is not None:
             result[name] = value[wire] if inner is None else inward(value[wire], inner)
     return result
+
+
+def parts(resource_id: str, separator: str, form: str) -> list[str]:
+    """The parts of an id; raises where it has not the form that imports take."""
+    found = resource_id.split(separator, form.count(separator))
+    if len(found) != form.count(separator) + 1 or not all(found):
+        raise PluginError(f"the id {resource_id!r} is not of the form {form}, which imports take")
+    return found

@@ -17,11 +17,11 @@ from sandbox.plugins.aws.framework import (
     code_of,
     compact,
     register,
-    tag_changes,
     tag_map,
     tag_pairs,
 )
 from sandbox.plugins.aws.table import REGION, judged, refused, tags
+from sandbox.plugins.aws.tagging import retag
 from sandbox.plugins.protocol import Plain, PluginError, Unknown
 
 SERVICE: Final = "wafv2"
@@ -177,11 +177,7 @@ class WebAcl(ResourceType):
                 LockToken=answer["LockToken"],
                 **_acl(new),
             )
-        gone, added = tag_changes(old.get("tagsAll"), new.get("tagsAll"))
-        if gone:
-            waf.untag_resource(ResourceARN=answer["WebACL"]["ARN"], TagKeys=gone)
-        if added:
-            waf.tag_resource(ResourceARN=answer["WebACL"]["ARN"], Tags=tag_pairs(added))
+        retag(ctx, SERVICE, old, new, ResourceARN=answer["WebACL"]["ARN"])
 
     def delete(self, ctx: Context, resource_id: str, state: dict[str, Plain]) -> None:
         """DeleteWebACL; refused while it guards something."""
