@@ -22,7 +22,8 @@ class Limits:
     characters: int = 400_000
     """Most characters of all its texts (`PII_CHARACTERS`): a context of 100,000 tokens at four characters each."""
     milliseconds: int = 5000
-    """Longest time of a request (`PII_MILLISECONDS`), waiting included; the gateway's own time-out is shorter."""
+    """Longest time of a request (`PII_MILLISECONDS`), waiting included; the gateway waits a
+    little longer (`timeoutMs` of the guard)."""
     waiting: int = 32
     """Requests that wait for the one at work (`PII_WAITING`); beyond them the answer is 503 at once."""
 

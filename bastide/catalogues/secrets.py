@@ -166,11 +166,11 @@ PROCESS_ENVIRONMENT: Final = {
     "gateway-master-key": "LITELLM_MASTER_KEY",
     "gateway-salt-key": "LITELLM_SALT_KEY",
     "database-password": "DATABASE_URL",
-    "redis-password": "REDIS_PASSWORD",
 }
 """The short list: secrets that LiteLLM takes by environment only, and the variable. Its Prisma client and its
-encryption read nothing else (LiteLLM 1.106.2). The launcher reads the file and sets the variable inside its own
-process: neither the pod's specification nor an argument nor another container ever has it."""
+encryption read nothing else (LiteLLM 1.106.2); Redis is asked by the kit's own code alone, which reads the file. The
+launcher reads the file and sets the variable inside its own process: neither the pod's specification nor an argument
+nor another container ever has it."""
 
 
 def kind_of(name: str) -> SecretKind | None:

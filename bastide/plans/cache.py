@@ -22,9 +22,10 @@ PARAMETERS: Final = {"maxmemory-policy": "noeviction"}
 one: whoever fills the cache would be counted from zero again. With `noeviction` a full cache refuses writes, and the
 gateway does what its settings say of a dead Redis: it refuses."""
 
-ACCESS: Final = "on ~* &* +@all -@admin -@dangerous +info"
-"""What the gateway's user may do: count, cache and run LiteLLM's scripts. Of the dangerous commands it has `info`
-alone, by which LiteLLM's readiness asks. It cannot change users, settings or replicas, nor flush."""
+ACCESS: Final = "on ~bastide:cache:* ~{bastide}:limit:* +@all -@admin -@dangerous"
+"""What the gateway's user may do: cache and count under the gateway's two prefixes (bastide_gateway's cache and
+reservations), which its scripts name too, and nothing under another, should the store be shared. No channels. It
+cannot change users, settings or replicas, list keys, nor flush."""
 
 NOBODY: Final = "off ~* -@all"
 """What `default`, the user of whoever names none, may do: nothing, nor sign in."""

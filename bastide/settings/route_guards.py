@@ -40,8 +40,9 @@ class GuardSettings(Strict):
     """Settings of the guard itself, as its page in docs/ says."""
 
 
-PII = GuardSettings(name="pii", module="bastide_gateway.guards.pii")
-"""Redaction of personal data (docs/pii.md)."""
+PII = GuardSettings(name="pii", module="bastide_gateway.guards.pii", timeout_ms=6000)
+"""Redaction of personal data (docs/pii.md). Its service gives up by itself after 5 s, waiting included
+(`pii/limits.py`): a shorter time here would refuse long texts that it can judge."""
 
 
 class OnFailureSettings(Strict):

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
 
 
 def unused_images(settings: Settings) -> set[str]:
-    """Fields of `images` of which the stack runs nothing: of engines that it has not, of other kinds of engines, of
-    volumes that no pool has, and of a gateway that is off."""
+    """Fields of `images` of which the stack runs nothing: of pools and engines that it has not, of other kinds of
+    engines, of volumes that no pool has, and of a gateway that is off."""
     unused = {"vllm", "sglang", "tensorrt_llm"}
     unused -= {engine.kind.replace("-", "_") for engine in settings.engines}
     if not settings.engines:
         unused |= {"artifact_agent", "proxy"}
+    if not settings.pools:
+        unused.add("nvidia_device_plugin")
     if not any(isinstance(pool.weights, NodeWeights) for pool in settings.pools):
         unused |= {"local_volume_provisioner", "local_volume_node_cleanup"}
     if not settings.gateway.enabled:

@@ -89,7 +89,6 @@ def test_only_what_litellm_reads_nowhere_else_is_on_the_list_of_environment_vari
         "gateway-master-key",
         "gateway-salt-key",
         "database-password",
-        "redis-password",
     }
     assert all(kind_of(name) and kind_of(name).delivery is Delivery.FILE for name in PROCESS_ENVIRONMENT)  # type: ignore[union-attr]
 
