@@ -16,6 +16,7 @@ from urllib.parse import quote
 from sandbox.cluster.certificates import Pair
 from sandbox.daemon.child import Child, ChildError, free_port
 from sandbox.data import unprivileged
+from sandbox.data.awaiting import until_answers
 from sandbox.toolchain import databases
 
 READY_WITHIN: Final = 60.0
@@ -140,15 +141,10 @@ class Postgres:
         )  # fmt: skip
 
     def _await(self) -> None:
-        deadline = time.monotonic() + READY_WITHIN
-        while self._client("pg_isready", ["-q"]).returncode != 0:
-            self._child.require_running()
-            if time.monotonic() > deadline:
-                self._child.stop(0)
-                raise ChildError(
-                    f"Postgres did not answer within {READY_WITHIN:.0f} s; see {self._child.log}"
-                )
-            time.sleep(0.05)
+        def answers() -> bool:
+            return self._client("pg_isready", ["-q"]).returncode == 0
+
+        until_answers("Postgres", self._child, answers, READY_WITHIN)
 
 
 def _serve(folder: Path) -> Child:

@@ -7,7 +7,6 @@ import secrets
 import signal
 import socket
 import ssl
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Final
 
 from sandbox.cluster.certificates import Pair
 from sandbox.daemon.child import Child, ChildError, free_port
+from sandbox.data.awaiting import until_answers
 from sandbox.toolchain import databases
 
 READY_WITHIN: Final = 30.0
@@ -116,18 +116,13 @@ class Redis:
             return stream.recv(65536)
 
     def _await(self) -> None:
-        deadline = time.monotonic() + READY_WITHIN
-        while True:
-            self._child.require_running()
+        def answers() -> bool:
             try:
-                if self.ask("PING") == b"+PONG\r\n":
-                    return
+                return self.ask("PING") == b"+PONG\r\n"
             except OSError:
-                pass
-            if time.monotonic() > deadline:
-                self._child.stop(0)
-                raise ChildError(f"Redis did not answer within {READY_WITHIN:.0f} s; see {self._child.log}")
-            time.sleep(0.05)
+                return False
+
+        until_answers("Redis", self._child, answers, READY_WITHIN)
 
 
 def _unverified() -> ssl.SSLContext:

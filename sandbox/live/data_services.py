@@ -6,17 +6,19 @@ from __future__ import annotations
 
 import json
 import secrets
+import socket
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from sandbox.cluster.certificates import Authority
-from sandbox.daemon.child import Child, free_port
+from sandbox.daemon.child import Child, ChildError, free_port
 from sandbox.data import amazon, token_directory
+from sandbox.data.awaiting import until_answers
 from sandbox.data.cache_front import Front
 from sandbox.data.postgres import Postgres
-from sandbox.data.redis import Redis
+from sandbox.data.redis import READY_WITHIN, Redis
 from sandbox.state import aws_client
 
 TOKEN_ROLE: Final = "rds_iam"  # noqa: S105 - a name
@@ -126,7 +128,20 @@ def cache(aws: Aws, authority: Authority, folder: Path, group: dict[str, Any]) -
     told.touch(mode=0o600)
     told.write_text(json.dumps(asdict(front)))
     child = aws.python(f"{aws.region}-{folder.name}", "sandbox.data.cache_front", str(told))
+    try:
+        until_answers("the front of Redis", child, lambda: _listens(front.port), READY_WITHIN)
+    except ChildError:
+        server.stop()
+        raise
     return Service(group["NodeGroups"][0]["PrimaryEndpoint"]["Port"], front.port, server, child)
+
+
+def _listens(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), 1):
+            return True
+    except OSError:
+        return False
 
 
 def _users(aws: Aws, group: dict[str, Any]) -> dict[str, tuple[str, bool]]:

@@ -19,6 +19,7 @@ from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from bastide.plans.cache import ACCESS, NOBODY
 from sandbox.aws.client import Aws
 from sandbox.data import amazon, tokens
 from sandbox.live import provider
@@ -69,12 +70,11 @@ def live(aws: Account, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Liv
         CacheSubnetGroupName="g", CacheSubnetGroupDescription="g", SubnetIds=subnets
     )
     iam = {"Type": "iam"}
-    rights = "on ~* &* +@all -@admin -@dangerous +info"
     cache.create_user(
-        UserId=GROUP, UserName=GROUP, Engine="redis", AccessString=rights, AuthenticationMode=iam
+        UserId=GROUP, UserName=GROUP, Engine="redis", AccessString=ACCESS, AuthenticationMode=iam
     )
     cache.create_user(
-        UserId="no", UserName="default", Engine="redis", AccessString="off ~* -@all", NoPasswordRequired=True
+        UserId="no", UserName="default", Engine="redis", AccessString=NOBODY, NoPasswordRequired=True
     )
     cache.create_user_group(UserGroupId=GROUP, Engine="redis", UserIds=[GROUP, "no"])
     cache.create_replication_group(
@@ -196,11 +196,14 @@ def test_a_user_signs_in_to_the_cache_by_token_and_may_do_what_its_rights_say(
     client = Client(live, group["PrimaryEndpoint"]["Address"])
     assert client("PING").startswith(b"-NOAUTH")
     assert client("AUTH", GROUP, cache_token(GROUP)) == b"+OK\r\n"
-    assert client("SET", "a", "1") == b"+OK\r\n"
-    assert client("FLUSHALL").startswith(b"-NOPERM")
+    assert client("SET", "bastide:cache:a", "1") == b"+OK\r\n"
+    script = "return redis.call('INCRBY', KEYS[1], redis.call('TIME')[1] * 0 + 2)"
+    assert client("EVAL", script, "1", "{bastide}:limit:a:sum") == b":2\r\n"
+    for words in (("FLUSHALL",), ("KEYS", "*"), ("ACL", "LIST"), ("GET", "a"), ("EVAL", script, "1", "a")):
+        assert client(*words).startswith(b"-NOPERM"), words
     client = Client(live, group["PrimaryEndpoint"]["Address"])
     assert b"server" in client("HELLO", "3", "AUTH", GROUP, cache_token(GROUP))
-    assert client("GET", "a") == b"$1\r\n1\r\n"
+    assert client("GET", "bastide:cache:a") == b"$1\r\n1\r\n"
 
 
 @pytest.mark.parametrize(
