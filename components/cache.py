@@ -11,6 +11,7 @@ import pulumi_aws as aws
 from bastide.plans import cache
 from bastide.settings import CreatedCache, Settings
 from components.key import Key, KeyArgs
+from components.store_access import StoreAccess, access_from_pods
 
 
 @dataclass(frozen=True)
@@ -121,22 +122,13 @@ class Cache(pulumi.ComponentResource):
         )
 
     def _network(self) -> aws.ec2.SecurityGroup:
-        name, args, child = self._name, self._args, pulumi.ResourceOptions(parent=self)
-        group = aws.ec2.SecurityGroup(
-            f"{name}-access",
-            description="Redis from pods of the cluster to the cache of the gateway",
+        args = self._args
+        access = StoreAccess(
+            protocol="Redis",
+            store="cache",
+            port=cache.PORT,
             vpc_id=args.vpc_id,
-            tags={"Name": f"{args.settings.prefix}-cache"},
-            opts=child,
+            client_group_id=args.client_group_id,
+            prefix=args.settings.prefix,
         )
-        aws.vpc.SecurityGroupIngressRule(
-            f"{name}-access-pods",
-            security_group_id=group.id,
-            referenced_security_group_id=args.client_group_id,
-            ip_protocol="tcp",
-            from_port=cache.PORT,
-            to_port=cache.PORT,
-            description="Redis from pods of the cluster",
-            opts=child,
-        )
-        return group
+        return access_from_pods(self._name, access, pulumi.ResourceOptions(parent=self))

@@ -11,6 +11,7 @@ import pulumi_aws as aws
 from bastide.plans import database
 from bastide.settings import CreatedDatabase, Settings
 from components.key import Key, KeyArgs, logs_statement
+from components.store_access import StoreAccess, access_from_pods
 
 
 @dataclass(frozen=True)
@@ -71,25 +72,16 @@ class Database(pulumi.ComponentResource):
         self.register_outputs({"host": self.host})
 
     def _network(self) -> aws.ec2.SecurityGroup:
-        name, args, child = self._name, self._args, pulumi.ResourceOptions(parent=self)
-        group = aws.ec2.SecurityGroup(
-            f"{name}-access",
-            description="PostgreSQL from pods of the cluster to the database of the gateway",
+        args = self._args
+        access = StoreAccess(
+            protocol="PostgreSQL",
+            store="database",
+            port=database.PORT,
             vpc_id=args.vpc_id,
-            tags={"Name": f"{args.settings.prefix}-database"},
-            opts=child,
+            client_group_id=args.client_group_id,
+            prefix=args.settings.prefix,
         )
-        aws.vpc.SecurityGroupIngressRule(
-            f"{name}-access-pods",
-            security_group_id=group.id,
-            referenced_security_group_id=args.client_group_id,
-            ip_protocol="tcp",
-            from_port=database.PORT,
-            to_port=database.PORT,
-            description="PostgreSQL from pods of the cluster",
-            opts=child,
-        )
-        return group
+        return access_from_pods(self._name, access, pulumi.ResourceOptions(parent=self))
 
     def _instance(
         self, key: Key, group: aws.ec2.SecurityGroup, logs: list[aws.cloudwatch.LogGroup]

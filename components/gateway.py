@@ -17,6 +17,8 @@ from bastide.plans import audit, edge, gateway, gateway_package, gateway_surroun
 from bastide.plans import database as administrator
 from bastide.plans.gateway import Store, Surroundings
 from bastide.plans.routing import document, litellm_config
+from bastide.plans.routing.notes import notes
+from bastide.plans.routing.table import table
 from bastide.settings import CreatedDatabase, ExistingCache, ExistingDatabase, Settings
 from bastide.settings.cache import CacheSettings
 from bastide.settings.database import DatabaseSettings
@@ -72,6 +74,8 @@ class Gateway(pulumi.ComponentResource):
                 f"without it the gateway stays at {settings.gateway.replicas} pods",
                 self,
             )
+        for note in notes(settings, table(settings)):
+            pulumi.log.warn(f"gateway: {note}", self)
 
         def values(known: Mapping[str, Any]) -> dict[str, Any]:
             around = Surroundings(

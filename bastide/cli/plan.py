@@ -41,9 +41,12 @@ WEIGHTS = {"fp8": FP8, "awq": AWQ}
 
 USAGE = """bastide plan --stack NAME [--engine ENGINE] [--json]
        bastide plan (--model MODEL | --config FILE) --instance TYPE [--tp N] [OPTION ...] [--json]
-       bastide plan (--list [--json] | routes --stack NAME [--json | --litellm])"""
+       bastide plan (--list [--json] | routes --stack NAME [--html | --json | --litellm])"""
 
-WITH_STACK = ("what", "stack", "engine", "json", "litellm", "list")
+ROUTES_ONLY = ("html", "litellm")
+"""Forms that a route table alone has."""
+
+WITH_STACK = ("what", "stack", "engine", "json", *ROUTES_ONLY, "list")
 """Arguments that mean something beside --stack; the others stand in the stack file."""
 
 
@@ -56,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = USAGE
     add = parser.add_argument
     add("what", nargs="?", choices=["routes"], help="the gateway's route table instead of engines")
+    add("--html", action="store_true", help="with routes: the table as a page to review and print")
     add("--litellm", action="store_true", help="with routes: LiteLLM's config.yaml")
     add("--stack", help="plan the engines of stacks/Pulumi.STACK.yaml")
     add("--engine", help="with --stack: only this engine")
@@ -90,10 +94,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Runs `bastide plan`; returns the exit status."""
     try:
         if arguments.what == "routes":
-            _only_stack(arguments, ("what", "stack", "json", "litellm"))
+            _only_stack(arguments, ("what", "stack", "json", *ROUTES_ONLY))
             return plan_routes.run(arguments)
-        if arguments.litellm:
-            raise UsageError("--litellm goes with `bastide plan routes`")
+        for each in ROUTES_ONLY:
+            if getattr(arguments, each):
+                raise UsageError(f"--{each} goes with `bastide plan routes`; add `routes`, or leave it out")
     except UsageError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -131,7 +136,7 @@ def _only_stack(arguments: argparse.Namespace, allowed: tuple[str, ...]) -> None
     add_arguments(parser)
     for name, given in vars(arguments).items():
         if name not in allowed and given != parser.get_default(name):
-            others = "--json, --litellm" if "engine" not in allowed else "--engine, --json"
+            others = "--html, --json, --litellm" if "engine" not in allowed else "--engine, --json"
             raise UsageError(
                 f"--{name.replace('_', '-')} does not go with --stack, whose file says it; allowed: {others}; change "
                 "the stack file, or plan the model alone: --model MODEL --instance TYPE"

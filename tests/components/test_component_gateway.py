@@ -158,3 +158,18 @@ def test_stores_of_others_bring_no_rights_and_are_not_made() -> None:
 def test_autoscaling_says_what_it_needs(secured: Recording, told: list[str]) -> None:
     assert release(secured).inputs["values"]["autoscaling"] == {"maxReplicas": 3, "targetCpuPercent": 70}
     assert any("metrics-server" in each for each in told)
+
+
+def test_what_the_route_table_notes_is_warned_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", lambda text, *_: said.append(text))
+    region(onFailure={"redis": "pass"})
+    notes = [each.removeprefix("gateway: ") for each in said if each.startswith("gateway: ")]
+    assert [each.split(":")[0] for each in notes] == [
+        "every route leads to 'chat' alone",
+        "route 'chat' has one deployment and no fallback for public, internal, confidential, regulated data",
+        "onFailure.redis is 'pass'",
+    ]
+    said.clear()
+    region(gateway={"enabled": False})
+    assert not [each for each in said if "route" in each]

@@ -83,9 +83,11 @@ def test_programs_get_both_documents(
     [
         (["routes"], 2, "--stack is missing"),
         (["routes", "--stack", "nobody"], 1, "no stack 'nobody'"),
-        (["routes", "--stack", "gateway-only", "--json", "--litellm"], 2, "are two forms"),
+        (["routes", "--stack", "gateway-only", "--json", "--litellm"], 2, "--json, --litellm are forms"),
+        (["routes", "--stack", "gateway-only", "--html", "--json"], 2, "--html, --json are forms"),
         (["routes", "--stack", "gateway-only", "--tp", "2"], 2, "--tp does not go with --stack"),
         (["--litellm", "--list"], 2, "--litellm goes with `bastide plan routes`"),
+        (["--html", "--stack", "dev"], 2, "--html goes with `bastide plan routes`"),
     ],
 )
 def test_wrong_use_is_told(

@@ -1,4 +1,4 @@
-"""What works, and what somebody should know before it runs."""
+"""What works, and what somebody should know before it runs: previews warn of it, `bastide plan routes` lists it."""
 
 from __future__ import annotations
 

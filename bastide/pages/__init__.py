@@ -1,0 +1,1 @@
+"""Pages for people who review a stack: standalone HTML by templates."""
