@@ -62,7 +62,10 @@ class Edge(pulumi.ComponentResource):
             enable_waf_fail_open=False,
             enable_deletion_protection=settings.protection,
             access_logs=aws.lb.LoadBalancerAccessLogsArgs(bucket=bucket.bucket, enabled=True),
-            # Names of callers that they send themselves are overwritten, not believed.
+            # AWS's default, said here so that nobody changes it unseen: the address that the load balancer saw is put
+            # after whatever the caller wrote into X-Forwarded-For, so that the last address alone is true (ELB user
+            # guide, 'HTTP headers and Application Load Balancers'). The gateway believes none: its server takes no
+            # proxy's headers, and its edge hands none on to LiteLLM (bastide_gateway/servers.py, edge.py).
             xff_header_processing_mode="append",
             opts=pulumi.ResourceOptions(parent=self, protect=settings.protection, depends_on=written),
         )

@@ -17,6 +17,10 @@ MODULE: Final = "bastide_gateway.guards.audit"
 TIMEOUT_MS: Final = 1000
 """Of the guard: it writes a line to the pod's own disk."""
 
+SPARE_DAYS: Final = 1
+"""By how much a lock's remaining days may differ from the class's: S3 counts whole days and does not say how it rounds,
+and clocks differ."""
+
 
 def wanted(settings: Settings) -> AuditSettings | None:
     """The settings where the stack has a gateway with an audit trail."""
@@ -48,7 +52,8 @@ def guard(settings: Settings, audit: AuditSettings) -> dict[str, Any]:
 
 
 def statements(settings: Settings) -> list[dict[str, Any]]:
-    """What the gateway's pods may do: add objects with a retention, and nothing else: not read, list or delete."""
+    """What the gateway's pods may do: add objects with the retention of their class, and nothing else: not read, list
+    or delete. A shorter lock would let lines go before their time; one of decades could be ended by nobody."""
     if wanted(settings) is None:
         return []
     bucket = names.arn("s3", "", "", settings.audit_bucket)
@@ -56,9 +61,10 @@ def statements(settings: Settings) -> list[dict[str, Any]]:
         {
             "Sid": "AuditWrite",
             "Effect": "Allow",
-            "Action": ["s3:PutObject", "s3:PutObjectRetention"],
+            "Action": ["s3:PutObject"],
             "Resource": [f"{bucket}/{PREFIX}*"],
         },
+        *(_lock(bucket, name, count) for name, count in days(settings).items()),
         {
             "Sid": "AuditEncrypt",
             "Effect": "Allow",
@@ -73,6 +79,22 @@ def statements(settings: Settings) -> list[dict[str, Any]]:
             },
         },
     ]
+
+
+def _lock(bucket: str, data_class: str, count: int) -> dict[str, Any]:
+    # S3 asks for this right also where an object comes with its lock (S3 user guide, "Object Lock considerations",
+    # which bounds retention by this key).
+    key = "s3:object-lock-remaining-retention-days"
+    return {
+        "Sid": f"AuditLock{data_class.capitalize()}",
+        "Effect": "Allow",
+        "Action": ["s3:PutObjectRetention"],
+        "Resource": [f"{bucket}/{PREFIX}{data_class}/*"],
+        "Condition": {
+            "NumericGreaterThanEquals": {key: str(count - SPARE_DAYS)},
+            "NumericLessThanEquals": {key: str(count + SPARE_DAYS)},
+        },
+    }
 
 
 def bucket_policy(settings: Settings) -> str:

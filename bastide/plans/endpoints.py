@@ -24,6 +24,10 @@ NEEDED_WITHOUT_NAT: Final[dict[str, str]] = {
 """Services that nodes and pods call themselves, and what for (EKS user guide, "Deploy private clusters with limited
 internet access"). Without a way to the internet each must have an endpoint."""
 
+BEDROCK: Final = "bedrock-runtime"
+"""The service that answers InvokeModel and Converse (Bedrock user guide, "Use interface VPC endpoints (AWS
+PrivateLink)"); `bedrock` alone is its management."""
+
 PUBLIC_REGISTRIES: Final = (
     *("docker.io", "gcr.io", "ghcr.io", "nvcr.io", "public.ecr.aws", "quay.io", "registry.k8s.io"),
 )
@@ -31,7 +35,7 @@ PUBLIC_REGISTRIES: Final = (
 
 WITH_POLICY: Final = frozenset(
     {
-        *("autoscaling", "ec2", "ecr.api", "ecr.dkr", "eks", "elasticloadbalancing", "kms", "logs"),
+        *("autoscaling", BEDROCK, "ec2", "ecr.api", "ecr.dkr", "eks", "elasticloadbalancing", "kms", "logs"),
         *("monitoring", "s3", "secretsmanager", "sqs", "ssm", "sts"),
     }
 )

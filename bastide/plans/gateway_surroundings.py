@@ -45,10 +45,16 @@ def hosted_in_use(settings: Settings) -> list[HostedBase]:
 
 def provider_ports(settings: Settings) -> list[int]:
     """Ports of hosted providers outside AWS's own endpoints and of callers' identity provider, each once; none where
-    neither is."""
+    neither is. Bedrock in the stack's region is reached inside the VPC, which a check makes sure of; an endpoint leads
+    to no other region, so that Bedrock there is a provider as any."""
     signs = settings.gateway.sign_in
     issuer = set() if signs is None else {urlsplit(signs.jwks_url).port or 443}
-    return sorted({_port(each) for each in hosted_in_use(settings) if not isinstance(each, Bedrock)} | issuer)
+    outside = [
+        each
+        for each in hosted_in_use(settings)
+        if not isinstance(each, Bedrock) or each.region != settings.region
+    ]
+    return sorted({_port(each) for each in outside} | issuer)
 
 
 def _port(hosted: HostedBase) -> int:

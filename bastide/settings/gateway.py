@@ -52,6 +52,23 @@ class GatewayDrain(Strict):
     route, at most an hour: no answer is cut, and a pod whose requests are done ends at once."""
 
 
+class GatewayConnections(Strict):
+    """What a connection may cost a pod before it is known who is at its other end."""
+
+    most: int = Field(1000, ge=50, le=20000)
+    """Connections to one pod at the same time, the load balancer's and probes' included. When there are more, the one
+    that has waited longest without a whole request is ended; requests that are whole are not. A choice: a pod answers
+    38 requests a second (`resources.cpuMilli`), of which answers of 25 s hold 950 connections."""
+
+    header_seconds: int = Field(10, ge=1, le=120)
+    """Seconds for a request's line and headers to come, 64 KiB at most. A choice: a load balancer sends them at once,
+    and a client in the cluster within some round trips."""
+
+    body_seconds: int = Field(30, ge=1, le=600)
+    """Seconds for a request's body to come, before anybody has signed in. A choice: the default bound of 4 MiB in 30 s
+    is 1.1 Mbit/s, which slow mobile networks have; raise it with a route's `limits.maxBodyBytes`."""
+
+
 class GatewayClient(Strict):
     """Pods inside the cluster that may call the gateway, by namespace and labels."""
 
@@ -92,6 +109,9 @@ class GatewaySettings(Strict):
 
     drain: GatewayDrain = GatewayDrain()
     """How a pod ends."""
+
+    connections: GatewayConnections = GatewayConnections()
+    """What connections may cost before sign-in."""
 
     startup_seconds: int = Field(180, ge=30, le=1800)
     """Seconds from a container's start to its first sign of life, after which it is started again. LiteLLM takes 15 to

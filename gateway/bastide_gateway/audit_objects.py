@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bastide_gateway.audit_settings import AuditSettings
@@ -31,7 +32,7 @@ class Objects:
                 ChecksumAlgorithm="SHA256",
                 ChecksumSHA256=base64.b64encode(hashlib.sha256(data).digest()).decode(),
                 ObjectLockMode=self._settings.mode,
-                ObjectLockRetainUntilDate=sealed.until,
+                ObjectLockRetainUntilDate=datetime.now(UTC) + timedelta(days=sealed.days),
                 IfNoneMatch="*",
             )
         except ClientError as error:

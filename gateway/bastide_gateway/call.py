@@ -97,6 +97,12 @@ class Call:
     reason: str | None = None
     """Why it was refused, for people; without text of the request."""
 
+    @property
+    def by_stranger(self) -> bool:
+        """Whether nobody is known to have sent it: it got no answer, and no caller was found. What the edge, LiteLLM's
+        check of keys and the sign-in refuse is so."""
+        return self.caller is None and (self.status is None or self.status >= 400)
+
     def first_token(self) -> None:
         """Text of the answer goes out; the first time counts."""
         if self.first_token_clock is None:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import traceback
 from collections.abc import AsyncIterator
 from typing import Any, Final, NoReturn
 
 from fastapi import HTTPException
 from litellm.integrations.custom_logger import CustomLogger
 
-from bastide_gateway import allowance, data_class, holders, limits, parameters, streams
+from bastide_gateway import allowance, data_class, faults, holders, limits, parameters, streams
 from bastide_gateway import cache as answers_cache
 from bastide_gateway.call import Attempt, Call, current
 from bastide_gateway.errors import Refused
@@ -200,8 +199,7 @@ class Callback(CustomLogger):  # type: ignore[misc]
 
 def fault(call: Call, error: Exception) -> None:
     """A fault of ours: where it happened, without what it says, which could be text of the request."""
-    places = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)][-6:]
-    log.error("request %s: %s at %s", call.request_id, type(error).__name__, " < ".join(reversed(places)))
+    log.error("request %s: %s", call.request_id, faults.told(error))
 
 
 def counted(text: str) -> int:

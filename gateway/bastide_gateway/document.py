@@ -54,7 +54,6 @@ class Route:
     """By class, by failure: groups."""
 
     limits: Limits
-    timeout_s: float
     first_token_s: float
     """Within which a stream must have begun, or the try has failed."""
 
@@ -75,7 +74,6 @@ class Deployment:
     """What answers."""
 
     name: str
-    hosting: str
     region: str | None
     classes: tuple[str, ...]
     input_price: Decimal
@@ -248,7 +246,6 @@ def _judge(
 
 def _route(name: str, value: Mapping[str, Any]) -> Route:
     limits, cache, queue = value["limits"], value.get("cache", {}), value.get("queue") or {}
-    timeout = float(value["timeoutSeconds"])
     return Route(
         name=name,
         kind=value["kind"],
@@ -264,9 +261,8 @@ def _route(name: str, value: Mapping[str, Any]) -> Route:
             limits.get("maxOutputTokens"),
             int(limits.get("maxN") or 1),
         ),
-        timeout_s=timeout,
-        first_token_s=float(value.get("firstTokenSeconds") or timeout),
-        client_timeout_s=float(value.get("clientTimeoutSeconds") or timeout),
+        first_token_s=float(value["firstTokenSeconds"]),
+        client_timeout_s=float(value["clientTimeoutSeconds"]),
         max_parallel=queue.get("maxParallel"),
         max_wait_s=float(queue.get("maxWaitSeconds") or 0) if queue.get("whenFull") == "wait" else 0.0,
         cache=bool(cache.get("enabled", False)),
@@ -278,7 +274,6 @@ def _route(name: str, value: Mapping[str, Any]) -> Route:
 def _deployment(name: str, value: Mapping[str, Any]) -> Deployment:
     return Deployment(
         name=name,
-        hosting=value["hosting"],
         region=value.get("region"),
         classes=tuple(value["classes"]),
         input_price=Decimal(value["inputPrice"]),

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
 from bastide_gateway import answers, data_class, parameters, request_id
+from bastide_gateway.bodies import Bodies, too_large
 from bastide_gateway.call import Call, current
 from bastide_gateway.errors import Refused, body
 from bastide_gateway.gateway import Gateway
@@ -33,7 +34,7 @@ BODY_BYTES: Final = 4 << 20
 """The most that comes in where no route says less: 1 million tokens of English text."""
 
 BODY_S: Final = 30.0
-"""How long a body may take to come."""
+"""Seconds that a body may take to come where nothing else is said (`gateway.connections.bodySeconds`)."""
 
 FORWARDED: Final = frozenset(
     {b"authorization", b"content-type", b"accept", b"host", b"traceparent", b"tracestate"}
@@ -53,10 +54,13 @@ ONCE: Final = (b"authorization", b"content-type", b"content-length", b"host")
 class Edge:
     """The public face."""
 
-    def __init__(self, app: App, gateway: Gateway, ready: Callable[[], dict[str, str]]) -> None:
+    def __init__(
+        self, app: App, gateway: Gateway, ready: Callable[[], dict[str, str]], body_s: float = BODY_S
+    ) -> None:
         self._app, self._gateway, self._ready = app, gateway, ready
         sizes = [route.limits.max_body_bytes for route in gateway.document.routes.values()]
-        self._largest = max((size or BODY_BYTES for size in sizes), default=BODY_BYTES)
+        largest = max((size or BODY_BYTES for size in sizes), default=BODY_BYTES)
+        self._bodies = Bodies(largest, body_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection's request."""
@@ -82,8 +86,11 @@ class Edge:
         try:
             _once(scope)
             if path == MODELS and method == "GET":
+                # LiteLLM's check of keys reads a body whatever the method, without a bound of bytes or time.
                 await self._app(
-                    _forward(scope, call, None), receive, answers.Models(call, self._gateway.document, face)
+                    _forward(scope, call, None),
+                    _replay(b"", receive),
+                    answers.Models(call, self._gateway.document, face),
                 )
             elif path in CALLS and method == "POST":
                 data = await self._body(call, headers, receive, CALLS[path])
@@ -119,11 +126,7 @@ class Edge:
             raise Refused(415, "encoding_not_supported", "a compressed body is not taken; send it as it is")
         if headers.get(b"content-type", b"").split(b";")[0].strip().lower() != b"application/json":
             raise Refused(415, "content_type_not_supported", "allowed content-type: application/json")
-        try:
-            async with asyncio.timeout(BODY_S):
-                data = await _read(receive, self._largest, headers)
-        except TimeoutError:
-            raise Refused(408, "body_too_slow", f"the body did not come within {BODY_S:.0f} s") from None
+        data = await self._bodies.read(receive, headers.get(b"content-length", b"0"))
         try:
             given = json.loads(data)
         except (ValueError, RecursionError):
@@ -140,7 +143,7 @@ class Edge:
             cleaned["model"] = NO_MODEL
         most = route.limits.max_body_bytes if route is not None else None
         if most is not None and len(data) > most:
-            raise _too_large(most)
+            raise too_large(most)
         try:
             return json.dumps(cleaned, ensure_ascii=False, allow_nan=False).encode()
         except (ValueError, RecursionError):
@@ -162,28 +165,6 @@ def _once(scope: Scope) -> None:
     twice = next((name for name in ONCE if names.count(name) > 1), None)
     if twice is not None:
         raise Refused(400, "header_twice", f"the header {twice.decode()} stands more than once; send it once")
-
-
-async def _read(receive: Receive, largest: int, headers: dict[bytes, bytes]) -> bytes:
-    length = headers.get(b"content-length", b"0")
-    if not length.isdigit() or int(length) > largest:
-        raise _too_large(largest)
-    data = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Refused(499, "client_gone", "the client left before its request was whole")
-        data += message.get("body", b"")
-        if len(data) > largest:
-            raise _too_large(largest)
-        if not message.get("more_body"):
-            return bytes(data)
-
-
-def _too_large(most: int) -> Refused:
-    return Refused(
-        413, "body_too_large", f"the body is larger than {most} bytes, which are allowed; send less"
-    )
 
 
 def _forward(scope: Scope, call: Call, data: bytes | None) -> Scope:

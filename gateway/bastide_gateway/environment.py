@@ -71,6 +71,15 @@ class Environment:
     keep_alive_s: int = 75
     """How long a connection without a request is kept: longer than the load balancer keeps it."""
 
+    most_connections: int = 1000
+    """Connections that the public listener has at the same time."""
+
+    header_s: int = 10
+    """How long the headers of a request may take to come."""
+
+    body_s: int = 30
+    """How long the body of a request may take to come."""
+
 
 def read(given: Mapping[str, str]) -> Environment:
     """Reads the variables. Raises `StartError` with the name of the one that is wrong."""
@@ -89,6 +98,9 @@ def read(given: Mapping[str, str]) -> Environment:
         redis=_redis(given),
         drain_s=_number(given, "BASTIDE_DRAIN_SECONDS", 60),
         keep_alive_s=_number(given, "BASTIDE_KEEP_ALIVE_SECONDS", 75),
+        most_connections=_number(given, "BASTIDE_MOST_CONNECTIONS", 1000),
+        header_s=_number(given, "BASTIDE_HEADER_SECONDS", 10),
+        body_s=_number(given, "BASTIDE_BODY_SECONDS", 30),
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final
 
-from bastide_gateway import allowance, decision_log, metrics
+from bastide_gateway import allowance, decision_log, faults, metrics
 from bastide_gateway.call import Call
 from bastide_gateway.document import Document
 from bastide_gateway.errors import Refused
@@ -100,8 +100,8 @@ class Gateway:
             await self._account(call)
             _close_attempts(call)
             await self.frame.finished(call)
-        except Exception:
-            log.exception("the end of a request failed")
+        except Exception as error:
+            log.error("the end of request %s failed: %s", call.request_id, faults.told(error))
         finally:
             self.calls.pop(call.request_id, None)
             record = decision_log.line(self.document, call)
@@ -166,6 +166,8 @@ def _count(call: Call) -> None:
     outcome = call.outcome or "none"
     held = call.data_class or "none"
     metrics.REQUESTS.labels(route, held, outcome, call.deployment or "none").inc()
+    if call.by_stranger:
+        metrics.STRANGERS.labels(outcome).inc()
     if call.route is None:
         return
     metrics.SECONDS_TAKEN.labels(route).observe(time.monotonic() - call.started_clock)

@@ -22,6 +22,7 @@ from bastide_gateway import (
     document,
     ending,
     environment,
+    faults,
     first_token,
     frame,
     quiet,
@@ -30,6 +31,7 @@ from bastide_gateway import (
     sign_in,
     speed,
 )
+from bastide_gateway.connections import Bounds
 from bastide_gateway.decision_log import DecisionLog
 from bastide_gateway.edge import Admin, Edge
 from bastide_gateway.errors import StartError
@@ -195,12 +197,13 @@ async def serve(given: environment.Environment, held: Gateway, watch: Watch, app
 
     listeners = [
         servers.listener(
-            Edge(app, held, watch.reasons),
+            Edge(app, held, watch.reasons, given.body_s),
             given.host,
             given.port,
             given.tls,
             given.drain_s,
             given.keep_alive_s,
+            Bounds(given.most_connections, given.header_s),
         ),
         servers.listener(
             Admin(app, os.environ["LITELLM_MASTER_KEY"]),
@@ -289,8 +292,8 @@ def main() -> int:
     except StartError as error:
         sys.stderr.write(json.dumps({"log": "bastide.start", "refused": str(error)}) + "\n")
         return 1
-    except Exception:
-        log.exception("the gateway failed")
+    except Exception as error:
+        log.error("the gateway failed: %s", faults.told(error))
         return 1
     return 0
 

@@ -30,6 +30,11 @@ REQUESTS: Final = Counter(
     "Requests by what became of them",
     ["route", "data_class", "outcome", "deployment"],
 )
+STRANGERS: Final = Counter(
+    "bastide_gateway_strangers",
+    "Requests that ended before it was known who sends them, by what became of them",
+    ["outcome"],
+)
 SECONDS_TAKEN: Final = Histogram(
     "bastide_gateway_request_seconds",
     "From the first byte in to the last byte out",

@@ -12,11 +12,16 @@ from typing import Any, Final
 
 import uvicorn
 
+from bastide_gateway.connections import Bounds, protocol
+
 KEEP_ALIVE_S: Final = 75
 """Longer than a load balancer keeps an idle connection (60 s of AWS's), so that it never sends into a "
 "closed one."""
 
 BACKLOG: Final = 2048
+INNER: Final = Bounds(most=100, header_s=10)
+"""Of the listeners for administration and metrics, which a job, a few people and Prometheus ask. A choice."""
+
 LOOK_S: Final = 30.0
 """How often a renewed certificate is looked for."""
 
@@ -31,7 +36,13 @@ class Listener(uvicorn.Server):  # type: ignore[misc]
 
 
 def listener(
-    app: Any, host: str, port: int, tls: Path | None, drain_s: int, keep_alive_s: int = KEEP_ALIVE_S
+    app: Any,
+    host: str,
+    port: int,
+    tls: Path | None,
+    drain_s: int,
+    keep_alive_s: int = KEEP_ALIVE_S,
+    bounds: Bounds = INNER,
 ) -> Listener:
     """A listener on its address, with TLS 1.2 or later where there is a certificate."""
     options: dict[str, Any] = {}
@@ -41,6 +52,9 @@ def listener(
         app,
         host=host,
         port=port,
+        http=protocol(bounds),
+        # A connection that is no longer HTTP would be out of its bounds; nothing here is asked that way.
+        ws="none",
         lifespan="off",
         access_log=False,
         log_config=None,

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from component_recording import Recording, region_of, stack
 
+from bastide import names
 from bastide.plans import audit
 from bastide.plans.gateway_rights import serving
 from bastide.plans.routing import document
 from bastide.settings import Settings
 from components import secret_values
+from tests.identity.iam_linter import lint
 
 ROUTES = [{"name": "chat", "deployments": [{"name": "chat"}]}]
 
@@ -90,7 +92,28 @@ def test_the_gateway_may_add_and_neither_read_nor_delete() -> None:
     assert not any(action.startswith(("s3:Get", "s3:List", "s3:Delete", "s3:Bypass")) for action in actions)
     (write,) = [each for each in serving(given, None) if each.get("Sid") == "AuditWrite"]
     assert write["Resource"] == [f"arn:aws:s3:::{given.audit_bucket}/audit/*"]
+    assert write["Action"] == ["s3:PutObject"]
     assert not [each for each in serving(settings(), None) if "Audit" in each.get("Sid", "")]
+
+
+def test_the_gateway_may_lock_for_the_days_of_each_class_alone() -> None:
+    given = settings(audit={})
+    locks = [each for each in serving(given, None) if "s3:PutObjectRetention" in each["Action"]]
+    bounds = {
+        each["Resource"][0]: [
+            each["Condition"][operator]["s3:object-lock-remaining-retention-days"]
+            for operator in ("NumericGreaterThanEquals", "NumericLessThanEquals")
+        ]
+        for each in locks
+    }
+    where = f"arn:aws:s3:::{given.audit_bucket}/audit"
+    assert bounds == {
+        f"{where}/{name}/*": [str(days - 1), str(days + 1)] for name, days in audit.days(given).items()
+    }
+    # Both hold at once, and there is no other statement by which a lock might be set.
+    assert all(len(each["Condition"]) == 2 and each["Action"] == ["s3:PutObjectRetention"] for each in locks)
+    # The linter knows on which actions S3 has this key.
+    assert lint(names.policy_document(*serving(given, None)), "identity") == ()
 
 
 def test_the_guard_is_the_first_and_knows_every_class() -> None:

@@ -9,11 +9,12 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
-from component_recording import Recording, region_of, stack
+from component_recording import STACKS, Recording, region_of, stack
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 from bastide.bootstrap.rights import bound
-from bastide.settings import Settings
+from bastide.plans.endpoints import BEDROCK, DEFAULT_SERVICES
+from bastide.settings import Settings, read_stack_file
 from components import secret_values
 
 
@@ -40,6 +41,10 @@ def _settings() -> Settings:
         certificates=certificates,
         gateway={"enabled": True},
         edge={"scheme": "public"},
+        network={
+            **read_stack_file(STACKS / "Pulumi.sandbox.yaml")["network"],
+            "interfaceEndpoints": [*DEFAULT_SERVICES, BEDROCK],
+        },
         hosted=[_bedrock("model", "amazon.nova-lite-v1:0"), _bedrock("profile", "us.amazon.nova-lite-v1:0")],
         dataClasses={"public": {"regions": ["us-east-1", "us"]}},
         routes=[{"name": "ask", "deployments": [{"name": "model"}, {"name": "profile"}]}],

@@ -23,7 +23,7 @@ def _route(name: str, classes: list[str], candidates: list[str], **more: Any) ->
         "candidates": dict.fromkeys(classes, candidates),
         "fallbacks": {},
         "limits": LIMITS,
-        "timeoutSeconds": 3,
+        "firstTokenSeconds": 3,
         "clientTimeoutSeconds": 10,
         "cache": {"enabled": False, "ttlSeconds": 60},
         "guards": [],
@@ -32,7 +32,6 @@ def _route(name: str, classes: list[str], candidates: list[str], **more: Any) ->
 
 def _deployment(classes: list[str], price: str, output: str, **more: Any) -> dict[str, Any]:
     return {
-        "hosting": "self",
         "kind": "engine",
         "region": "us-east-1",
         "classes": classes,
@@ -73,9 +72,7 @@ RAW: Final[dict[str, Any]] = {
         "engine": _deployment(ALL, INPUT, OUTPUT),
         "second": _deployment(ALL, INPUT, OUTPUT),
         "embedder": _deployment(["public"], INPUT, "0"),
-        "outside": _deployment(
-            ["public"], "0.000001", "0.000002", hosting="hosted", kind="openai", contextTokens=128_000
-        ),
+        "outside": _deployment(["public"], "0.000001", "0.000002", kind="openai", contextTokens=128_000),
     },
     "refused": {"chat": {"confidential": {"outside": "its agreement does not cover it"}}},
     "guards": [],

@@ -233,3 +233,34 @@ def test_a_keys_metadata_only_makes_it_stricter(
         metadata={"data_class": of_key} if of_key else {},
     )
     assert holders.caller_of(table(), auth).data_class == expected
+
+
+def test_a_body_that_does_not_come_is_not_waited_for() -> None:
+    """A stranger may begin one for any path; LiteLLM's check of keys would read it, of the list of models too."""
+
+    async def asked(method: str, path: str) -> tuple[int, bytes]:
+        sent: list[Any] = []
+
+        async def never() -> dict[str, Any]:
+            await asyncio.sleep(60)
+            raise AssertionError("not reached")
+
+        async def reads(scope: Any, receive: Any, send: Any) -> None:
+            assert await receive() == {"type": "http.request", "body": b"", "more_body": False}
+            await send({"type": "http.response.start", "status": 401, "headers": []})
+            await send({"type": "http.response.body", "body": b"{}"})
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "path": path, "method": method, "headers": [JSON], "query_string": b""}
+        held = gateway()
+        async with asyncio.timeout(10):
+            await Edge(reads, held, dict, 0.1)(scope, never, send)
+            await held.drained()
+        return sent[0]["status"], sent[1]["body"]
+
+    status, body = asyncio.run(asked("POST", "/v1/chat/completions"))
+    assert (status, json.loads(body)["error"]["code"]) == (408, "body_too_slow")
+    assert b"did not come within 0.1 s" in body
+    assert asyncio.run(asked("GET", "/v1/models"))[0] == 401

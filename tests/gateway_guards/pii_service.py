@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sandbox.daemon import leash
 from sandbox.toolchain import environments
 
 ROOT = Path(__file__).parents[2]
@@ -64,9 +66,11 @@ def serving(folder: Path, **settings: str) -> Iterator[Running]:
         "PII_PORT": str(port),
         "HOME": "/nonexistent",
     }
+    # On the sandbox's leash: a pytest that is killed would leave the service behind.
+    tied = [sys.executable, "-I", "-S", leash.__file__, str(os.getpid())]
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [str(environments.ensure(environments.PII)), "-m", "pii"],
+            [*tied, str(environments.ensure(environments.PII)), "-m", "pii"],
             env=environment | settings, stdout=output, stderr=subprocess.STDOUT, cwd=folder,
         )  # fmt: skip
     try:

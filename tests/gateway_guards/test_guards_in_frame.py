@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from bastide_gateway import frame
-from bastide_gateway.call import Call
+from bastide_gateway.call import Call, Caller
 from bastide_gateway.document import Document, parse
 from bastide_gateway.errors import Refused
 from bastide_gateway.guards.audit import Audit
@@ -44,7 +44,7 @@ def rendered(url: str, spool: Path, **guard: Any) -> Document:
 
 def regulated() -> Call:
     call = Call("r-1", path="/v1/chat/completions")
-    call.data_class, call.route = "regulated", "chat"
+    call.data_class, call.route, call.caller = "regulated", "chat", Caller("a" * 64, "research")
     return call
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from bastide.plans import gateway, gateway_package, gateway_rights, gateway_surroundings, no_secrets
+from bastide.plans.endpoints import BEDROCK, DEFAULT_SERVICES
 from bastide.plans.gateway import Store, Surroundings
 from bastide.plans.routing import document, litellm_config
 from bastide.settings import EdgeSettings, Settings, read_stack_file
@@ -65,7 +66,10 @@ def with_hosted(*given: dict[str, Any]) -> Settings:
     deployments = [{"name": "chat"}, *({"name": each["name"], "order": 2} for each in given)]
     places = {"public": {"regions": ["us-east-1", "us"], "hosted": "any"}}
     return stack(
-        hosted=list(given), routes=[{"name": "chat", "deployments": deployments}], dataClasses=places
+        hosted=list(given),
+        routes=[{"name": "chat", "deployments": deployments}],
+        dataClasses=places,
+        network={**SANDBOX["network"], "interfaceEndpoints": [*DEFAULT_SERVICES, BEDROCK]},
     )
 
 

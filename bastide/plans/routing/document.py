@@ -19,7 +19,8 @@
                              deployment marked `regressed` is left out of the groups, and where none is left the
                              group has the deployments of the quality fallback
       limits                 maxBodyBytes, maxInputTokens, maxOutputTokens, maxN; null: no bound beyond the context
-      timeoutSeconds         of one try; firstTokenSeconds: of the first token of a stream
+      firstTokenSeconds      to the first token of a stream, by which a try has failed. The time of a whole try is
+                             LiteLLM's own, in config.yaml
       clientTimeoutSeconds   how long a client waits at most; all tries together stay below
       retries                further tries in a group after the first
       queue                  maxParallel (requests under way in all gateway pods together; null: no bound), whenFull
@@ -27,8 +28,8 @@
                              maxWaitSeconds. LiteLLM has no queue that holds over pods: the callback counts in Redis
       cache                  enabled, ttlSeconds (exact; a class with cache false has none)
       guards                 names: those of the route, before which those of the class come
-    deployments    by name: hosting ("self", "hosted"), kind ("engine", or the provider's), model, region, classes
-                   (which any route may use it for), inputPrice, outputPrice (USD per token, decimal strings),
+    deployments    by name: kind ("engine", or the provider's), model, region, classes (which any route may use it for),
+                   inputPrice, outputPrice (USD per token, decimal strings),
                    priceSource, contextTokens, agreement (null for an engine; document, date, zeroRetention,
                    trainsOnData)
     refused        by route, by class, by deployment: why this class may not use it. A whole class that a route does
@@ -147,7 +148,6 @@ def _route(route: Route) -> dict[str, Any]:
             if each.fallbacks
         },
         "limits": wanted.limits.model_dump(by_alias=True),
-        "timeoutSeconds": wanted.timeout_seconds,
         "firstTokenSeconds": wanted.first_token_seconds or wanted.timeout_seconds,
         "clientTimeoutSeconds": wanted.client_timeout_seconds,
         "retries": wanted.retries.attempts,
@@ -165,7 +165,6 @@ def _deployment(whole: Table, deployment: Deployment) -> dict[str, Any]:
         if each.deployment.name == deployment.name
     }
     return {
-        "hosting": deployment.hosting,
         "kind": deployment.kind,
         "model": deployment.model,
         "region": deployment.region,

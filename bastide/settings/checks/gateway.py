@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from bastide.catalogues import instances
+from bastide.plans.endpoints import BEDROCK, DEFAULT_SERVICES
 from bastide.settings.checks.common import Check
 from bastide.settings.errors import Problem
+from bastide.settings.network import AdoptedNetwork, CreatedNetwork
+from bastide.settings.route_hosted import Bedrock, HostedBase
 
 if TYPE_CHECKING:
     from bastide.settings.root import Settings
@@ -77,6 +81,44 @@ def _providers(settings: Settings) -> Iterator[Problem]:
                 f"{block} is not inside a private network; allowed: blocks within {', '.join(map(str, PRIVATE))}; the "
                 "internet is opened by hosted deployments themselves, on their ports alone; remove or narrow it",
             )
+
+
+def _bedrock(settings: Settings) -> Iterator[Problem]:
+    """A way to Bedrock: the endpoint in the VPC, or the internet where it is open anyway. Whether an adopted VPC that
+    keeps its own endpoints has it is not known here."""
+    net = settings.network
+    if isinstance(net, AdoptedNetwork) and not net.manage_endpoints:
+        return
+    without_nat = isinstance(net, CreatedNetwork) and net.nat == "none"
+    named = {each.name for route in settings.routes for each in route.deployments}
+    used = [(index, each) for index, each in enumerate(settings.hosted) if each.name in named]
+    near = [each for _, each in used if isinstance(each, Bedrock) and each.region == settings.region]
+    for index, each in used:
+        if isinstance(each, Bedrock) and each.region != settings.region and without_nat:
+            yield Problem(
+                f"hosted[{index}].region",
+                f"{each.region!r} while network.nat is 'none'; allowed: {settings.region!r}, because interface "
+                "endpoints lead to the stack's own region alone and there is no other way to Bedrock; ask it there, or "
+                "give the network a NAT",
+            )
+    if near and BEDROCK not in net.interface_endpoints and (without_nat or not _open(settings, used)):
+        yield Problem(
+            "network.interfaceEndpoints",
+            f"has no {BEDROCK!r} while a route asks {near[0].name!r}, which is at Bedrock; the gateway's pods may send "
+            "to no address of the internet unless another provider needs one, so every such request would fail; add "
+            f"{BEDROCK!r} to the list (which replaces the default: {', '.join(DEFAULT_SERVICES)})",
+        )
+
+
+def _open(settings: Settings, used: Sequence[tuple[int, HostedBase]]) -> bool:
+    """Whether the gateway's pods may reach the internet by HTTPS for something else."""
+    signs = settings.gateway.sign_in
+    urls = [] if signs is None else [signs.jwks_url]
+    for _, each in used:
+        if isinstance(each, Bedrock) and each.region == settings.region:
+            continue
+        urls.append(str(getattr(each, "endpoint", None) or getattr(each, "url", None) or "https://any"))
+    return any(found.scheme == "https" and found.port in (None, 443) for found in map(urlsplit, urls))
 
 
 def _version(settings: Settings) -> Iterator[Problem]:
@@ -158,5 +200,5 @@ def _when_on(check: Check) -> Check:
 
 CHECKS: Final[tuple[Check, ...]] = (
     _providers,
-    *map(_when_on, (_pods, _secured, _drain, _version, _room, _bounds)),
+    *map(_when_on, (_pods, _secured, _drain, _bedrock, _version, _room, _bounds)),
 )

@@ -8,8 +8,10 @@ Its settings in routes.json, rendered by the kit (docs/audit.md):
     spool, spoolMib          folder in which lines wait until they are written, and how much may wait
     batchSeconds             longest wait before lines are written
 
-A line has no text of the request or answer. Lines wait on the pod's own disk and go to S3 in batches; a full spool is
-a failure of this guard, and `onFailure` says what it means: with "refuse" no request passes that could not be told."""
+A line has no text of the request or answer. Requests that are refused before it is known who sends them have no line
+of their own: one a minute says how many there were (audit_summary.py). Lines wait on the pod's own disk and go to S3 in
+batches; a full spool is a failure of this guard, and `onFailure` says what it means: with "refuse" no request passes
+that could not be told."""
 
 from __future__ import annotations
 
@@ -23,6 +25,7 @@ from typing import Any
 from bastide_gateway.audit_objects import Objects
 from bastide_gateway.audit_settings import AuditSettings, read
 from bastide_gateway.audit_spool import Spool
+from bastide_gateway.audit_summary import Summary
 from bastide_gateway.call import Call
 from bastide_gateway.document import STRICTEST
 from bastide_gateway.guards import Guard
@@ -40,7 +43,10 @@ class Audit(Guard):
         self._spool = Spool(settings.spool, settings.days, settings.spool_bytes)
         self._objects = objects or Objects(settings)
         self._writing: asyncio.Task[None] | None = None
+        self._summary = Summary()
         self._failed: str | None = None
+        self._unwritten: str | None = None
+        """Why the last line of a caller could not be put on the disk, until one can."""
 
     async def start(self) -> None:
         """Takes up what an ended process left, and begins to write."""
@@ -54,7 +60,7 @@ class Audit(Guard):
             return "the audit trail is not being written"
         if self._spool.full:
             return f"the audit spool is full: {self._failed or 'lines come faster than they are written'}"
-        return None
+        return self._unwritten
 
     async def check_request(self, call: Call, body: dict[str, Any]) -> None:
         """Fails where the request could not be told afterwards."""
@@ -63,8 +69,20 @@ class Audit(Guard):
             raise OSError(reason)
 
     async def finished(self, call: Call) -> None:
-        """Takes the request's line. Also of what was refused."""
-        self._spool.append(call.data_class or STRICTEST, line(call))
+        """Takes the request's line. Also of what a caller was refused; a stranger is counted, whatever the disk is
+        like, so that he can fill nothing."""
+        if call.by_stranger:
+            self._summary.refused(call)
+            return
+        try:
+            self._spool.append(call.data_class or STRICTEST, line(call))
+        except OSError as error:
+            # Not raised: the frame would hold the guard broken until another request ends, and a pod that is not
+            # ready gets none. `ready` says it instead, until the writer's next round finds the disk well.
+            self._summary.lost()
+            if self._unwritten is None:
+                log.warning("a line of the audit trail was lost: %s", type(error).__name__)
+            self._unwritten = f"the audit spool cannot be written: {type(error).__name__}"
 
     async def stop(self) -> None:
         """Writes what waits, and says at the end of each chain that it is the end."""
@@ -72,18 +90,33 @@ class Audit(Guard):
             self._writing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._writing
-        await asyncio.to_thread(self._flush, True)
+        try:
+            self._tell()
+        finally:
+            await asyncio.to_thread(self._flush, True)
 
     async def _write(self) -> None:
         while True:
             await asyncio.sleep(self._settings.batch_seconds)
             try:
-                await asyncio.to_thread(self._flush, False)
+                try:
+                    await asyncio.to_thread(self._flush, False)
+                finally:
+                    if self._summary.due():
+                        self._tell()
             except (
                 Exception
             ) as error:  # it goes on whatever happens: the spool says when there is no more room
                 self._failed = type(error).__name__
                 log.warning("the audit trail could not be written: %s", self._failed)
+
+    def _tell(self) -> None:
+        """Adds the line of all that have none. Raises OSError where there is no room; the counts then stay."""
+        summary = self._summary.line()
+        if summary is not None:
+            self._spool.append(STRICTEST, summary)
+            self._summary.written()
+        self._unwritten = None
 
     def _flush(self, is_end: bool) -> None:
         self._spool.seal(is_end)
