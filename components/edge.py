@@ -55,7 +55,7 @@ class Edge(pulumi.ComponentResource):
             internal=wanted.scheme == "internal",
             subnets=list(args.subnet_ids.values()),
             security_groups=[group.id],
-            idle_timeout=wanted.idle_timeout_seconds,
+            idle_timeout=edge.idle_seconds(settings),
             drop_invalid_header_fields=True,
             desync_mitigation_mode="strictest",
             # A firewall that cannot be asked lets nobody in.

@@ -1,12 +1,14 @@
-"""What the gateway's stores and entrance are made of, for the estimate of costs. Pure. No price of theirs has been read
-from AWS's list, so each is unpriced."""
+"""What the gateway's stores, secrets and entrance are made of, for the estimate of costs. Pure. No price of theirs has
+been read from AWS's list, so each is unpriced."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bastide.plans import firewall
+from bastide.catalogues.secrets import Source
+from bastide.plans import audit, firewall, secrets
 from bastide.settings import CreatedCache, CreatedDatabase, Settings
+from bastide.settings.secrets import AwsSecretsManager
 
 NOT_READ = "no price of it has been read from AWS's list"
 
@@ -22,6 +24,9 @@ def rows(settings: Settings) -> Iterator[tuple[str, str, int, str]]:
         yield "its storage", "GiB of gp3", database.storage_gib * zones, NOT_READ
     if isinstance(cache, CreatedCache):
         yield "gateway's cache", f"{cache.node_type}, {cache.engine}", cache.nodes, NOT_READ
+    if isinstance(settings.secrets.store, AwsSecretsManager):
+        made = sum(each.source is not Source.STORED for each in secrets.wanted(settings))
+        yield "secrets", "secrets in AWS Secrets Manager", made, NOT_READ
     if settings.edge is not None:
         yield "load balancer", "application load balancers", 1, NOT_READ
         yield "firewall", "rules of a web ACL", len(firewall.rules(settings.edge.firewall)), NOT_READ
@@ -33,7 +38,9 @@ def keys(settings: Settings) -> list[str]:
         return []
     database = ["gateway's database"] if isinstance(settings.database, CreatedDatabase) else []
     cache = ["gateway's cache"] if isinstance(settings.cache, CreatedCache) else []
-    return [*database, *cache, *(["firewall log"] if settings.edge is not None else [])]
+    kept = ["secrets"] if isinstance(settings.secrets.store, AwsSecretsManager) else []
+    trail = ["audit trail"] if audit.wanted(settings) is not None else []
+    return [*database, *cache, *kept, *trail, *(["firewall log"] if settings.edge is not None else [])]
 
 
 def by_use(settings: Settings) -> Iterator[str]:
@@ -42,5 +49,7 @@ def by_use(settings: Settings) -> Iterator[str]:
         return
     if isinstance(settings.database, CreatedDatabase):
         yield "the database's backups beyond its own size, and its logs"
+    if audit.wanted(settings) is not None:
+        yield "S3: the audit trail's objects and requests"
     if settings.edge is not None:
         yield "load balancer: capacity units by connections and traffic; firewall: requests; their logs"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any, Final
 
 from bastide import names
 from bastide.plans import controllers
 from bastide.plans.serving import endpoint_blocks
 from bastide.settings import EdgeSettings, Settings
+from bastide.settings.edge import MOST_IDLE_SECONDS
 
 Object = dict[str, Any]
 
@@ -24,6 +26,9 @@ STRICT_TRANSPORT: Final = "max-age=31536000"
 HEALTH_PATH: Final = "/bastide/ready"
 """Answers 200 when keys, Redis and guards are there."""
 
+SPARE_SECONDS: Final = 60
+"""By which the load balancer waits longer than clients do: who ends a request shall be the gateway, which says why."""
+
 PATHS_PER_RULE: Final = 5
 """Values of all conditions that a rule takes (ELB user guide, 'Quotas for your Application Load Balancers')."""
 
@@ -39,6 +44,15 @@ METRICS_PORT: Final = 8080
 """Its chart, `metricsBindAddr`."""
 POD_IDENTITY: Final = "169.254.170.23/32"
 """Where the Pod Identity agent of a node answers (EKS user guide, 'EKS Pod Identity')."""
+
+
+def idle_seconds(settings: Settings) -> int:
+    """Seconds without a byte after which the load balancer cuts a connection: what was given, else a little longer than
+    clients wait."""
+    if settings.edge is not None and settings.edge.idle_timeout_seconds is not None:
+        return settings.edge.idle_timeout_seconds
+    longest = max((route.client_timeout_seconds for route in settings.routes), default=600)
+    return max(60, min(MOST_IDLE_SECONDS, ceil(longest) + SPARE_SECONDS))
 
 
 def name(settings: Settings) -> str:

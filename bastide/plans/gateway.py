@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from bastide import names
 from bastide.catalogues.secrets import DATABASE_PASSWORD, MASTER_KEY
-from bastide.plans import engine_proxy, priorities
+from bastide.plans import edge, engine_proxy, priorities
 from bastide.plans.no_secrets import refuse_secrets
 from bastide.plans.serving import endpoint_blocks, image_values
 from bastide.settings import Settings
@@ -130,7 +130,7 @@ def shutdown_seconds(settings: Settings) -> int:
 def keep_alive_seconds(settings: Settings) -> int:
     """Seconds for which a connection without a request is kept: longer than the load balancer keeps it, or it would
     send a request into a connection that just closed, and answer 502."""
-    return KEEP_ALIVE_SECONDS if settings.edge is None else settings.edge.idle_timeout_seconds + SPARE_SECONDS
+    return KEEP_ALIVE_SECONDS if settings.edge is None else edge.idle_seconds(settings) + SPARE_SECONDS
 
 
 def chart_values(settings: Settings, around: Surroundings) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -12,6 +12,9 @@ from bastide.settings.images import ImageSettings
 
 CONTROLLER: str = "3.5.0"
 """AWS Load Balancer Controller's chart whose values were read (kubernetes-sigs, 2026-08); its image is v3.5.0."""
+
+MOST_IDLE_SECONDS: Final = 4000
+"""What an application load balancer waits at most (ELB user guide, 'Connection idle timeout')."""
 
 PathPattern = Annotated[
     str,
@@ -72,9 +75,10 @@ class EdgeSettings(Strict):
     """What callers may ask; everything else is answered with 404 by the load balancer. Administration is reached inside
     the cluster alone."""
 
-    idle_timeout_seconds: int = Field(600, ge=60, le=4000)
-    """Seconds in which neither side sends anything before a connection is cut; 4,000 is the load balancer's most. It
-    must be above the longest time-out of a route: a model may think for as long before its first token."""
+    idle_timeout_seconds: int | None = Field(None, ge=60, le=MOST_IDLE_SECONDS)
+    """Seconds in which neither side sends anything before a connection is cut. It must be above the longest
+    `clientTimeoutSeconds` of a route: a request that waits in a queue or is tried again sends nothing for as long.
+    Without a value a minute above it."""
 
     log_days: int = Field(90, ge=1, le=3650)
     """Days for which access logs are kept: addresses, paths, sizes and times, no headers and no bodies."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from cryptography import x509
+from cryptography.x509.oid import NameOID
 from pydantic import AfterValidator
 
 MAX_CHARACTERS = 65536
@@ -40,6 +41,13 @@ def _certificates(text: str) -> str:
                 "because a server's own is replaced every year; give the one that signed it"
             )
     return text
+
+
+def common_names(text: str) -> list[str]:
+    """Common names of the certificates in a bundle that was judged above, in its order; '' for one without."""
+    certificates = x509.load_pem_x509_certificates(text.encode())
+    found = (each.subject.get_attributes_for_oid(NameOID.COMMON_NAME) for each in certificates)
+    return [str(names[0].value) if names else "" for names in found]
 
 
 PemCertificates = Annotated[str, AfterValidator(_certificates)]

@@ -171,7 +171,7 @@ def test_the_entrance_takes_tls_alone_and_answers_404_to_all_but_its_paths(open_
     assert balancer["internal"] is False
     assert balancer["dropInvalidHeaderFields"] is True
     assert balancer["enableWafFailOpen"] is False
-    assert balancer["idleTimeout"] == 600
+    assert balancer["idleTimeout"] == 660, "a minute above what clients wait"
     assert balancer["accessLogs"]["enabled"] is True
 
 

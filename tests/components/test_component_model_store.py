@@ -186,7 +186,7 @@ def test_requests_and_objects_are_written_down_in_the_bucket_of_logs(sandbox: Re
 
 def test_a_lock_is_off_by_default_and_a_resource_of_its_own_by_setting(sandbox: Recording) -> None:
     assert not sandbox.of(":BucketObjectLockConfiguration")
-    locked = region_of(stack("prod-us-east-1", modelStore={"objectLock": {"mode": "compliance", "days": 30}}))
+    locked = region_of(stack("staging", modelStore={"objectLock": {"mode": "compliance", "days": 30}}))
     lock = locked.one(":BucketObjectLockConfiguration")
     assert lock.inputs["rule"] == {"defaultRetention": {"mode": "COMPLIANCE", "days": 30}}
     # S3 cannot switch it off, so taking the setting away is refused.

@@ -99,9 +99,19 @@ def test_nodes_come_after_every_route_and_endpoint(sandbox: Recording) -> None:
 
 def test_what_must_survive_is_protected_in_production_only(sandbox: Recording, prod: Recording) -> None:
     protected = {each.type.split(":")[-1] for each in prod.found if each.protect}
-    assert protected == {"Key", "Bucket", "BucketObjectLockConfiguration", "Cluster"}
+    of_the_gateway = {"Instance", "LoadBalancer", "Secret"}
+    assert protected == {"Key", "Bucket", "BucketObjectLockConfiguration", "Cluster"} | of_the_gateway
     assert {each.inputs["deletionWindowInDays"] for each in prod.of("kms/key:Key")} == {30}
-    assert [each.inputs["forceDestroy"] for each in prod.of("s3/bucket:Bucket")] == [False, False]
+    kept = {each.name: each.inputs["forceDestroy"] for each in prod.of("s3/bucket:Bucket")}
+    assert kept == dict.fromkeys(
+        (
+            "bastide-audit-bucket",
+            "bastide-entrance-logs",
+            "bastide-models-bucket",
+            "bastide-models-logs-bucket",
+        ),
+        False,
+    )
     assert not [each.name for each in sandbox.found if each.protect]
     assert {each.inputs["deletionWindowInDays"] for each in sandbox.of("kms/key:Key")} == {7}
     assert [each.inputs["forceDestroy"] for each in sandbox.of("s3/bucket:Bucket")] == [True, True]

@@ -190,13 +190,14 @@ def test_wrong_use_is_told(
 def test_stores_and_entrance_of_a_gateway_are_listed_and_not_guessed() -> None:
     raw = read_stack_file(Path("stacks/Pulumi.sandbox.yaml"))
     certified = {"internal": True, "domain": "gw.example.com", "zoneId": "Z1"}
-    with_gateway = {**raw, "gateway": {"enabled": True}, "edge": {}, "certificates": certified}
+    with_gateway = {**raw, "gateway": {"enabled": True, "audit": {}}, "edge": {}, "certificates": certified}
     without, found = (estimate(Settings.load(each)) for each in (raw, with_gateway))
     rows = {each.name: each for each in found.items}
-    assert {"gateway's database", "its storage", "gateway's cache", "load balancer", "firewall"} <= {
-        each.name for each in found.unpriced
-    }
+    made = {"gateway's database", "its storage", "gateway's cache", "secrets", "load balancer", "firewall"}
+    assert made <= {each.name for each in found.unpriced}
     assert rows["gateway's database"].most == 2
     assert rows["its storage"].most == 200
-    assert rows["KMS keys"].most == {each.name: each for each in without.items}["KMS keys"].most + 3
+    # The database's, the cache's, the secrets', the audit trail's, the firewall log's.
+    assert rows["KMS keys"].most == {each.name: each for each in without.items}["KMS keys"].most + 5
+    assert rows["secrets"].most == 2
     assert not {each.name for each in without.items} & {"gateway's database", "load balancer", "firewall"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.routing.route_changes import Row, engine, more, provider, route, without
+from tests.routing.route_changes import Row, edge, engine, more, provider, route, several, without
 from tests.routing.routing_samples import LOOSE, OWN, Raw, hosted
 
 
@@ -108,6 +108,18 @@ TABLE: list[Row] = [
         route(5, queue={"maxParallel": 4}),
         "routes[5].queue.whenFull",
         "in a batch route, which is a queue",
+    ),
+    (
+        "a client that waits longer than any load balancer",
+        several(route(5, clientTimeoutSeconds=7200), edge()),
+        "routes[5].clientTimeoutSeconds",
+        "is not below the 4000 s for which the load balancer waits",
+    ),
+    (
+        "a client that waits as long as the load balancer",
+        several(route(5, clientTimeoutSeconds=3600), edge(idleTimeoutSeconds=3600)),
+        "routes[5].clientTimeoutSeconds",
+        "or raise edge.idleTimeoutSeconds",
     ),
     (
         "an answer longer than anybody can give",

@@ -32,6 +32,13 @@ def team(index: int = 0, **changes: Any) -> Change:
     return lambda stack: stack["teams"][index].update(changes)
 
 
+def edge(**changes: Any) -> Change:
+    return lambda stack: stack.update(
+        edge=changes,
+        certificates={"internal": True, "domain": "llm.example.com", "zoneId": "Z0123456789ABCDEFGHIJ"},
+    )
+
+
 def engine(**changes: Any) -> Change:
     return lambda stack: stack["engines"][0].update(changes)
 

@@ -130,6 +130,23 @@ def test_only_authorities_are_trusted_and_no_key_is_taken() -> None:
     assert "MIG" not in said
 
 
+def test_roots_of_another_region_are_refused_and_those_of_nobody_knows_where_are_taken() -> None:
+    real = read_stack_file(STACK.with_name("Pulumi.prod-us-east-1.yaml"))["database"]["ca"]
+
+    def said(ca: str, region: str) -> str:
+        moved = {
+            "cloud": {**read_stack_file(STACK)["cloud"], "region": region},
+            "network": {"zones": [f"{region}{zone}" for zone in "abc"], "cidr": "10.64.0.0/16"},
+        }
+        return problems(**moved, gateway={"enabled": True}, database={"ca": ca}).get("database.ca", "")
+
+    assert said(real, "us-east-1") == ""
+    found = said(real, "us-west-2")
+    assert "has the roots of us-east-1 while cloud.region is 'us-west-2'" in found
+    assert "us-west-2-bundle.pem" in found
+    assert said(certificate(), "us-west-2") == ""
+
+
 @pytest.mark.parametrize(
     ("changes", "path", "part"),
     [

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from bastide.settings.checks.common import Check
+from bastide.settings.edge import MOST_IDLE_SECONDS
 from bastide.settings.errors import Problem
 from bastide.settings.network import AdoptedNetwork
 
@@ -67,15 +68,18 @@ def _subnets(settings: Settings) -> Iterator[Problem]:
 def _patience(settings: Settings) -> Iterator[Problem]:
     if settings.edge is None:
         return
-    idle = settings.edge.idle_timeout_seconds
-    longest = max((each.timeout_seconds for each in settings.routes), default=0)
-    if idle <= longest:
-        yield Problem(
-            "edge.idleTimeoutSeconds",
-            f"{idle} is not above the longest timeoutSeconds of a route, {longest}; allowed: {longest + 1} to 4000; "
-            "the load balancer would cut a request on which the gateway still waits, and the caller sees an error that "
-            "no log explains; raise it or lower the route's",
-        )
+    idle = settings.edge.idle_timeout_seconds or MOST_IDLE_SECONDS
+    path = "edge.idleTimeoutSeconds" if settings.edge.idle_timeout_seconds else "edge"
+    for index, route in enumerate(settings.routes):
+        longest = route.client_timeout_seconds
+        if idle <= longest:
+            yield Problem(
+                f"routes[{index}].clientTimeoutSeconds",
+                f"{longest:g} is not below the {idle} s for which the load balancer waits where nothing is sent "
+                f"({path}; it takes at most {MOST_IDLE_SECONDS}): it would cut a request that waits in a queue or is "
+                "tried again, and the caller sees an error that no log explains; lower it"
+                + (", or raise edge.idleTimeoutSeconds" if idle < MOST_IDLE_SECONDS else ""),
+            )
 
 
 def _overlap(settings: Settings) -> Iterator[Problem]:

@@ -11,6 +11,7 @@ from bastide.settings.checks.common import Check
 from bastide.settings.checks.stack import UNPROTECTED
 from bastide.settings.database import CreatedDatabase, ExistingDatabase
 from bastide.settings.errors import Problem
+from bastide.settings.trust import common_names
 
 if TYPE_CHECKING:
     from bastide.settings.root import Settings
@@ -22,6 +23,11 @@ that an upgrade builds anew."""
 GROWTH: Final = 1.1
 """By which the most must exceed the start where storage is to grow (RDS user guide, 'Managing capacity automatically
 with Amazon RDS storage autoscaling')."""
+
+ROOT_OF_REGION: Final = re.compile(r"Amazon RDS ([a-z0-9-]+) Root CA .+")
+"""Common name of a root of RDS, by the bundle of us-east-1 (truststore.pki.rds.amazonaws.com)."""
+
+_PASTE: Final = "paste https://truststore.pki.rds.amazonaws.com/{region}/{region}-bundle.pem"
 
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WEEK: Final = 7 * 24 * 60
@@ -88,8 +94,23 @@ def _authority(settings: Settings) -> Iterator[Problem]:
         yield Problem(
             "database.ca",
             "is missing; allowed: the CA certificates of RDS in the region, in PEM; RDS signs with its own authority, "
-            "which no image trusts, so the gateway could not know its database from another; paste "
-            f"https://truststore.pki.rds.amazonaws.com/{settings.region}/{settings.region}-bundle.pem",
+            "which no image trusts, so the gateway could not know its database from another; "
+            f"{_PASTE.format(region=settings.region)}",
+        )
+
+
+def _elsewhere(settings: Settings) -> Iterator[Problem]:
+    """A bundle of another region: copied with a stack, or inherited from what stacks share."""
+    database = settings.database
+    if not settings.gateway.enabled or not isinstance(database, CreatedDatabase) or database.ca is None:
+        return
+    named = [found[1] for name in common_names(database.ca) if (found := ROOT_OF_REGION.fullmatch(name))]
+    if named and settings.region not in named:
+        yield Problem(
+            "database.ca",
+            f"has the roots of {', '.join(sorted(set(named)))} while cloud.region is {settings.region!r}; allowed: the "
+            "CA certificates of RDS in the stack's region; each region has an authority of its own, so the gateway "
+            f"would refuse its database; {_PASTE.format(region=settings.region)}",
         )
 
 
@@ -156,4 +177,4 @@ def _week_minutes(window: str) -> tuple[int, int]:
     return start, end
 
 
-CHECKS: Final[tuple[Check, ...]] = (_one_zone, _growth, _insights, _authority, _token, _windows)
+CHECKS: Final[tuple[Check, ...]] = (_one_zone, _growth, _insights, _authority, _elsewhere, _token, _windows)
