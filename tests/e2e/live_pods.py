@@ -50,6 +50,17 @@ def pod(sandbox: Sandbox, name: str) -> dict[str, Any]:
     return found
 
 
+def delete(sandbox: Sandbox, name: str) -> None:
+    """Returns when the pod is gone, or another has its name: kubectl may take that one for it."""
+    before = pod(sandbox, name)["metadata"]["uid"]
+    gone = sandbox.run("kubectl", "delete", "pod", "--namespace", NAMESPACE, name, "--wait=false")
+    assert gone.code == 0, gone.text
+    until(
+        f"{name} is gone",
+        lambda: (pod_or_none(sandbox, name) or {"metadata": {}})["metadata"].get("uid") != before,
+    )
+
+
 def pods_of(sandbox: Sandbox, release: str) -> list[str]:
     """Names of a release's pods that were not told to end."""
     every = sandbox.kubectl("get", "pods", "--namespace", NAMESPACE)["items"]

@@ -25,6 +25,7 @@ from .live_pods import (
     ask,
     changed_version,
     container,
+    delete,
     deletion,
     embed,
     get,
@@ -133,8 +134,7 @@ def test_what_was_not_published_keeps_a_pod_from_ever_being_ready_and_its_status
     live: Stack, sandbox: Sandbox, change: str
 ) -> None:
     with changed_version(sandbox, CHANGES[change]) as told:
-        gone = sandbox.run("kubectl", "delete", "pod", "--namespace", NAMESPACE, "vllm-chat-1")
-        assert gone.code == 0, gone.text
+        delete(sandbox, "vllm-chat-1")
 
         def refusal() -> str:
             status = container(pod_or_none(sandbox, "vllm-chat-1") or {"status": {}}, "fetch-model")

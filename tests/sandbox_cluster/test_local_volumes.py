@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -144,8 +143,12 @@ def conflict(world: World) -> bool:
     return any("didn't match PersistentVolume's node affinity" in each for each in said)
 
 
-def again(world: World) -> subprocess.CompletedProcess[str]:
-    return kubectl(world, "delete", "pod", POD, "-n", SPACE, "--wait=true")
+def again(world: World) -> None:
+    """Another pod in the place of the one that is there. `--wait` is not used: kubectl may take the new pod for the old
+    one, as they have one name, and wait for ever."""
+    old = pod(world)["metadata"]["uid"]
+    assert kubectl(world, "delete", "pod", POD, "-n", SPACE, "--wait=false").returncode == 0
+    until("another pod", lambda: pod(world)["metadata"]["uid"] not in ("", old))
 
 
 @world_alone
@@ -175,7 +178,7 @@ def test_the_claim_is_bound_on_the_node_of_the_engines_pod_which_goes_back_to_it
 
     # The other node has all that the pod asks for but the volume.
     assert kubectl(world, "cordon", node).returncode == 0
-    assert again(world).returncode == 0
+    again(world)
     until("it waits for its node", lambda: conflict(world))
     assert kubectl(world, "uncordon", node).returncode == 0
     until("it runs again", lambda: running(world))

@@ -167,6 +167,7 @@ def kubectl(
         capture_output=True,
         text=True,
         check=False,
+        timeout=120,
     )
 
 
