@@ -12,12 +12,12 @@ from bastide_gateway.call import Call
 from bastide_gateway.document import Document, Route
 
 NANO: Final = Decimal(10) ** 9
-"""Money is counted in whole billionths of a dollar, rounded up: a token of the cheapest model costs some "
-"of them."""
+"""Money is counted in whole billionths of a dollar, rounded up: a token of the cheapest model costs some
+of them."""
 
 MOST: Final = 9 * 10**15
-"""Above it Redis's numbers are no longer exact (2 to the power of 53): 9 million dollars, or so many "
-"tokens."""
+"""Above it Redis's numbers are no longer exact (2 to the power of 53): 9 million dollars, or so many
+tokens."""
 
 MINUTE_MS: Final = 60_000
 MARGIN_MS: Final = 60_000

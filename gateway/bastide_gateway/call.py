@@ -14,8 +14,8 @@ class Caller:
     """Who asks, as LiteLLM's key or the sign-in says."""
 
     key_hash: str
-    """SHA-256 of the virtual key, as LiteLLM stores it; of the subject where a token signed in. Never the "
-    "key."""
+    """SHA-256 of the virtual key, as LiteLLM stores it; of the subject where a token signed in. Never the
+    key."""
 
     team: str | None = None
     """The team's name (alias), by which routes.json knows it."""
@@ -37,8 +37,8 @@ class Attempt:
 
 @dataclass
 class Call:
-    """A request, from the first byte of it to the last byte of its answer. Guards read it; some of it "
-    "they may add."""
+    """A request, from the first byte of it to the last byte of its answer. Guards read it; some of it
+    they may add."""
 
     request_id: str
     """Made here. LiteLLM's call id and the engine's `x-request-id` are the same."""

@@ -1,5 +1,5 @@
-"""config.yaml, LiteLLM's own, judged before LiteLLM reads it: it drops what it cannot load, and starts "
-"all the same."""
+"""config.yaml, LiteLLM's own, judged before LiteLLM reads it: it drops what it cannot load, and starts
+all the same."""
 
 from __future__ import annotations
 

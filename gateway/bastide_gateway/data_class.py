@@ -99,8 +99,8 @@ def choose(document: Document, call: Call, own: str | None) -> Route:
 
 
 def may_answer(document: Document, call: Call, deployment: str, group: str) -> bool:
-    """Whether this try stays in the class: asked before every single one, first choice, retry and "
-    "fallback alike."""
+    """Whether this try stays in the class: asked before every single one, first choice, retry and
+    fallback alike."""
     if call.data_class is None or call.route is None or not group.endswith(f"@{call.data_class}"):
         return False
     held = document.deployments.get(deployment)

@@ -1,5 +1,5 @@
-"""routes.json, read: everything that the gateway decides by. bastide/plans/routing/document.py describes "
-"it."""
+"""routes.json, read: everything that the gateway decides by. bastide/plans/routing/document.py describes
+it."""
 
 from __future__ import annotations
 
@@ -123,8 +123,8 @@ class Document:
     on_log_failure: str
 
     def deployments_of(self, group: str) -> frozenset[str]:
-        """Names of the deployments in a group, for the worst price and for what may answer; a fallback's "
-        "too."""
+        """Names of the deployments in a group, for the worst price and for what may answer; a fallback's
+        too."""
         return self._by_group.get(group, frozenset())
 
     @cached_property
@@ -136,8 +136,8 @@ class Document:
         }
 
     def reachable(self, route: Route, data_class: str) -> frozenset[str]:
-        """Every deployment that may answer a request of the route in the class, by first choice or by "
-        "fallback."""
+        """Every deployment that may answer a request of the route in the class, by first choice or by
+        fallback."""
         found = set(route.candidates.get(data_class, ()))
         for groups in route.fallbacks.get(data_class, {}).values():
             for group in groups:

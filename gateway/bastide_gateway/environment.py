@@ -1,5 +1,5 @@
-"""The environment of the process: where its files lie, where the database and Redis are. Nothing in it is "
-"secret."""
+"""The environment of the process: where its files lie, where the database and Redis are. Nothing in it is
+secret."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Database:
     """Signs in with a token of AWS instead of a password."""
 
     ca: Path | None
-    """Authorities that its certificate must come from; none: the connection is not encrypted (a local "
-    "one)."""
+    """Authorities that its certificate must come from; none: the connection is not encrypted (a local
+    one)."""
 
 
 @dataclass(frozen=True)

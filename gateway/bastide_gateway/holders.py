@@ -1,5 +1,5 @@
-"""Who asks and which limits they have, from what LiteLLM knows of the key and routes.json of the team. "
-"Pure."""
+"""Who asks and which limits they have, from what LiteLLM knows of the key and routes.json of the team.
+Pure."""
 
 from __future__ import annotations
 
@@ -36,11 +36,17 @@ def caller_of(document: Document, auth: Any) -> Caller:
         )
     team = document.teams.get(getattr(auth, "team_alias", None) or "")
     return Caller(
-        key_hash=key if _HASH.fullmatch(key) else hashlib.sha256(key.encode()).hexdigest(),
+        key_hash=key_hash(key),
         team=getattr(auth, "team_alias", None),
         team_id=getattr(auth, "team_id", None),
         data_class=_class(team, auth),
     )
+
+
+def key_hash(key: str) -> str:
+    """A virtual key as LiteLLM's tables have it: SHA-256 in hexadecimal; what is a hash already stays."""
+    # JSON may hold half a character of Unicode.
+    return key if _HASH.fullmatch(key) else hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def check_listeners(auth: Any) -> None:

@@ -11,16 +11,16 @@ from bastide_gateway.document import Document, Route
 from bastide_gateway.errors import Refused
 
 PER_MESSAGE: Final = 16
-"""Tokens that a chat template puts around a message. Qwen's and Llama 3's take 5 to 10 (read from their "
-"templates)."""
+"""Tokens that a chat template puts around a message. Qwen's and Llama 3's take 5 to 10 (read from their
+templates)."""
 
 CERTAIN: Final = 16
 """So many bytes for each allowed token, and the text is too long whatever the tokenizer: English has about 4 bytes a
 token, and only runs of one character have more than this."""
 
 DEFAULT_OUTPUT: Final = 4096
-"""Tokens out where neither the route nor the deployment says how many: what a budget's reservation "
-"assumes then."""
+"""Tokens out where neither the route nor the deployment says how many: what a budget's reservation
+assumes then."""
 
 
 def bound(body: dict[str, Any]) -> int:
@@ -96,8 +96,8 @@ def _within(document: Document, route: Route, call: Call, body: dict[str, Any], 
 
 
 def _output(document: Document, route: Route, call: Call, body: dict[str, Any]) -> int:
-    """Tokens of one answer. A wish above the limit is refused; without a wish the limit is written into "
-    "the body."""
+    """Tokens of one answer. A wish above the limit is refused; without a wish the limit is written into
+    the body."""
     allowed = route.limits.max_output_tokens
     wishes = [body[name] for name in ("max_completion_tokens", "max_tokens") if body.get(name) is not None]
     if wishes:

@@ -20,8 +20,8 @@ from bastide_gateway.errors import StartError
 log = logging.getLogger("bastide.migrate")
 
 LOCK: Final = 72707369
-"""The advisory lock that Prisma's own migrations take (its documentation, "Advisory locking"): neither "
-"runs into the other."""
+"""The advisory lock that Prisma's own migrations take (its documentation, "Advisory locking"): neither
+runs into the other."""
 
 LEDGER: Final = """
 CREATE TABLE IF NOT EXISTS "_prisma_migrations" (

@@ -65,13 +65,13 @@ _WHOLE: Final = {
 _MOST: Final = 2**31 - 1
 
 _TOOLS: Final = frozenset({"function"})
-"""Tools that only tell the client to call something. Hosted ones (search, code, MCP servers) run "
-"elsewhere."""
+"""Tools that only tell the client to call something. Hosted ones (search, code, MCP servers) run
+elsewhere."""
 
 
 def clean(kind: str, body: object) -> dict[str, Any]:
-    """The body as it goes on to LiteLLM. Raises `Refused` for what is not an object or holds an unknown "
-    "field."""
+    """The body as it goes on to LiteLLM. Raises `Refused` for what is not an object or holds an unknown
+    field."""
     if not isinstance(body, dict):
         raise Refused(
             400, "not_an_object", "the body is not a JSON object; see OpenAI's interface for its fields"

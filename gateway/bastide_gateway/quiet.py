@@ -10,8 +10,8 @@ from typing import Final
 from bastide_gateway.errors import StartError
 
 WHOLE: Final = "BASTIDE_LITELLM_LOGS"
-"""Set to `whole` while someone looks for a fault, with text that may be seen: messages then stay as they "
-"are."""
+"""Set to `whole` while someone looks for a fault, with text that may be seen: messages then stay as they
+are."""
 
 LOGGERS: Final = (
     "LiteLLM",

@@ -27,8 +27,8 @@ PAUSE_S: Final = 1.0
 """How long nothing is asked after a failure: requests are then refused or passed at once."""
 
 CONNECTIONS: Final = 64
-"""Of one process. A process serves about 40 requests a second, each with three operations of a "
-"millisecond."""
+"""Of one process. A process serves about 40 requests a second, each with three operations of a
+millisecond."""
 
 
 class RedisDown(Exception):  # noqa: N818 - a state

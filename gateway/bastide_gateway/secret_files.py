@@ -25,8 +25,8 @@ the default of its parameter group, LEAST(DBInstanceClassMemory/9531392, 5000)."
 
 
 def read(folder: Path) -> dict[str, str]:
-    """By file: what it holds, without the line's end. Raises `StartError` where the folder is not there "
-    "or a file is empty."""
+    """By file: what it holds, without the line's end. Raises `StartError` where the folder is not there
+    or a file is empty."""
     if not folder.is_dir():
         raise StartError(
             f"there is no folder of secrets at {folder}; the Secret gateway-secrets is mounted there"

@@ -27,8 +27,8 @@ MOST_KEYS: Final = 64
 FETCH_S: Final = 3.0
 """A request waits no longer for keys."""
 AGAIN_S: Final = 10.0
-"""Pause between two fetches, whatever tokens come: a stranger with made-up key ids must not make us a "
-"flood."""
+"""Pause between two fetches, whatever tokens come: a stranger with made-up key ids must not make us a
+flood."""
 RSA_BITS: Final = 2048
 """NIST SP 800-131A: shorter RSA keys are not allowed since 2014."""
 

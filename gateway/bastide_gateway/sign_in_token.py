@@ -15,8 +15,8 @@ from bastide_gateway.sign_in_keys import Keys, KeysError
 from bastide_gateway.sign_in_settings import SignIn
 
 MOST_BYTES: Final = 8192
-"""Of a token. More does not fit beside the other headers that proxies take (nginx: 8 KB, AWS's load "
-"balancer 16 KB)."""
+"""Of a token. More does not fit beside the other headers that proxies take (nginx: 8 KB, AWS's load
+balancer 16 KB)."""
 _SHAPE: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _TYPES: Final = {"jwt", "at+jwt", "application/at+jwt"}
 """RFC 7519, and RFC 9068 for access tokens."""

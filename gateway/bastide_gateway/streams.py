@@ -1,5 +1,5 @@
-"""Texts of answers: where they stand in LiteLLM's objects, and how a stream of them goes through the "
-"guards."""
+"""Texts of answers: where they stand in LiteLLM's objects, and how a stream of them goes through the
+guards."""
 
 from __future__ import annotations
 
@@ -144,8 +144,8 @@ def _add_arguments(delta: Any, number: int, kept: str) -> None:
 
 
 def answered_by(call: Call) -> None:
-    """Notes that the last deployment that was tried answered, unless the cache did (which notes it "
-    "itself)."""
+    """Notes that the last deployment that was tried answered, unless the cache did (which notes it
+    itself)."""
     if call.attempts and not call.cache_hit:
         call.deployment = call.attempts[-1].deployment
 

@@ -1,5 +1,5 @@
-"""Looks every few seconds whether everything works that must, and says so to `/bastide/ready` and to the "
-"metrics."""
+"""Looks every few seconds whether everything works that must, and says so to `/bastide/ready` and to the
+metrics."""
 
 from __future__ import annotations
 
