@@ -185,8 +185,8 @@ class Callback(CustomLogger):  # type: ignore[misc]
     async def async_log_success_event(
         self, kwargs: dict[str, Any], response_obj: Any, start_time: Any, end_time: Any
     ) -> None:
-        """LiteLLM has counted; taken only where the answer itself did not say (a stream that its client "
-        "left)."""
+        """LiteLLM has counted; taken only where the answer itself did not say (a stream that its client
+        left)."""
         call = self._call(kwargs)
         if call is not None and call.output_tokens is None:
             streams.count(call, getattr(response_obj, "usage", None))
@@ -203,8 +203,8 @@ def fault(call: Call, error: Exception) -> None:
 
 
 def counted(text: str) -> int:
-    """Tokens of a text by LiteLLM's own tokenizer (OpenAI's cl100k): near enough for a bound, exact for "
-    "no other."""
+    """Tokens of a text by LiteLLM's own tokenizer (OpenAI's cl100k): near enough for a bound, exact for
+    no other."""
     import litellm
 
     return int(litellm.token_counter(model="gpt-4", text=text))

@@ -1,5 +1,5 @@
-"""One JSON line a request: what was decided, why, and what it cost. Never text of the request or the "
-"answer."""
+"""One JSON line a request: what was decided, why, and what it cost. Never text of the request or the
+answer."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ class DecisionLog:
     def __init__(self, descriptor: int = 1) -> None:
         self._descriptor = descriptor
         self.broken: str | None = None
-        """Why the last line could not be written; requests are refused until one can, where the log must "
-        "be."""
+        """Why the last line could not be written; requests are refused until one can, where the log must
+        be."""
 
     def write(self, record: dict[str, Any]) -> None:
         """Writes one line. What fails is noted and raises nothing."""

@@ -6,22 +6,16 @@ It is ASGI around LiteLLM's application, so that it holds also for what LiteLLM 
 from __future__ import annotations
 
 import asyncio
-import hmac
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
-from bastide_gateway import answers, data_class, parameters, request_id
+from bastide_gateway import answers, asgi, data_class, parameters, request_id
+from bastide_gateway.asgi import App, Receive, Scope, Send
 from bastide_gateway.bodies import Bodies, too_large
 from bastide_gateway.call import Call, current
-from bastide_gateway.errors import Refused, body
+from bastide_gateway.errors import Refused
 from bastide_gateway.gateway import Gateway
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 CALLS: Final = {
     "/v1/chat/completions": "chat",
@@ -75,10 +69,10 @@ class Edge:
             state: dict[str, object] = (
                 {"ready": not reasons, "reasons": reasons} if reasons else {"ready": True}
             )
-            await _answer(send, 503 if reasons else 200, state, {})
+            await asgi.answer(send, 503 if reasons else 200, state, {})
             return
         call = Call(request_id.make(), path=path if path in CALLS or path == MODELS else "other")
-        headers = _headers(scope)
+        headers = asgi.headers(scope)
         call.correlation_id = request_id.correlated(_text(headers, b"x-request-id"))
         token = current.set(call)
         self._gateway.begin(call)
@@ -89,12 +83,12 @@ class Edge:
                 # LiteLLM's check of keys reads a body whatever the method, without a bound of bytes or time.
                 await self._app(
                     _forward(scope, call, None),
-                    _replay(b"", receive),
+                    asgi.replay(b"", receive),
                     answers.Models(call, self._gateway.document, face),
                 )
             elif path in CALLS and method == "POST":
                 data = await self._body(call, headers, receive, CALLS[path])
-                await self._app(_forward(scope, call, data), _replay(data, receive), face)
+                await self._app(_forward(scope, call, data), asgi.replay(data, receive), face)
             elif path in CALLS or path == MODELS:
                 raise Refused(
                     405, "method_not_allowed", f"{path} takes {'POST' if path in CALLS else 'GET'} alone"
@@ -151,15 +145,6 @@ class Edge:
             raise Refused(400, "invalid_json", told) from None
 
 
-def _headers(scope: Scope) -> dict[bytes, bytes]:
-    """By name. One that stands several times is a list of all (RFC 9110, 5.3), never the last of them."""
-    found: dict[bytes, bytes] = {}
-    for raw, value in scope["headers"]:
-        name = raw.lower()
-        found[name] = found[name] + b", " + value if name in found else value
-    return found
-
-
 def _once(scope: Scope) -> None:
     names = [name.lower() for name, _ in scope["headers"]]
     twice = next((name for name in ONCE if names.count(name) > 1), None)
@@ -176,71 +161,6 @@ def _forward(scope: Scope, call: Call, data: bytes | None) -> Scope:
     return {**scope, "headers": headers, "query_string": b""}
 
 
-def _replay(data: bytes, receive: Receive) -> Receive:
-    sent = False
-
-    async def replay() -> Message:
-        nonlocal sent
-        if sent:
-            return await receive()
-        sent = True
-        return {"type": "http.request", "body": data, "more_body": False}
-
-    return replay
-
-
 def _text(headers: dict[bytes, bytes], name: bytes) -> str | None:
     value = headers.get(name)
     return None if value is None else value.decode("latin-1").strip()
-
-
-async def _answer(send: Send, status: int, content: dict[str, object], headers: dict[str, str]) -> None:
-    data = json.dumps(content).encode()
-    raw = [(b"content-type", b"application/json"), (b"content-length", str(len(data)).encode())]
-    raw += [(name.encode(), value.encode()) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": status, "headers": raw})
-    await send({"type": "http.response.body", "body": data})
-
-
-ADMIN: Final = (
-    "/key/",
-    "/team/",
-    "/user/",
-    "/spend/",
-    "/global/spend",
-    "/model/info",
-    "/health/readiness",
-    "/health/liveliness",
-)
-"""What the inner address has of LiteLLM's administration: keys, teams, spend. Models, guards and settings are not
-changed at run time: they come from the configuration, and `/model/new`, `/config/update` and the like would change
-one replica behind the stack's back."""
-
-REFUSED_PARTS: Final = frozenset({"regenerate", "callback", "disable_logging", "model", "..", ""})
-"""Parts of a path below those: `/team/TEAM/callback` would send every text of a team to an address in the database,
-`/team/model/add` widen what it may use behind the stack's back. `/key//x` and `/team/../x` find nothing."""
-
-
-class Admin:
-    """The inner face, on an address of its own: LiteLLM's administration, and no model. It takes the master key alone:
-    by LiteLLM's own rules a virtual key may change some of what binds it, its metadata with the data class too."""
-
-    def __init__(self, app: App, master: str) -> None:
-        self._app, self._master = app, f"Bearer {master}".encode()
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One connection's request."""
-        if scope["type"] != "http":
-            return
-        path = scope["path"]
-        if not path.startswith(ADMIN) or REFUSED_PARTS & set(path.split("/")[2:]):
-            await _answer(
-                send, 404, body(404, "not_found", f"not administered here; allowed: {', '.join(ADMIN)}"), {}
-            )
-            return
-        given = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
-        if len(given) != 1 or not hmac.compare_digest(given[0], self._master):
-            told = "administration takes `authorization: Bearer KEY` with the master key, and no other"
-            await _answer(send, 401, body(401, "master_key_needed", told), {})
-            return
-        await self._app(scope, receive, send)

@@ -6,7 +6,7 @@ import asyncio
 import importlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -41,7 +41,7 @@ class Frame:
         self._document = document
         self._hung = tuple(hung)
         self._broken: dict[str, str] = {}
-        """By guard: why `finished` failed last; until it works again."""
+        """By guard: why `finished` or `administered` failed last; until it works again."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -75,16 +75,19 @@ class Frame:
         reasons: dict[str, str] = {}
         for hung in self._hung:
             name = hung.entry.name
-            try:
-                async with asyncio.timeout(READY_S):
-                    reason = await hung.guard.ready()
-            except Exception as error:
-                reason = type(error).__name__
-            reason = reason or self._broken.get(name)
+            reason = await self._reason(hung, READY_S)
             metrics.GUARD_READY.labels(name).set(0 if reason else 1)
             if reason and hung.entry.on_failure == "refuse":
                 reasons[name] = reason
         return reasons
+
+    async def _reason(self, hung: Hung, seconds: float) -> str | None:
+        try:
+            async with asyncio.timeout(seconds):
+                reason = await hung.guard.ready()
+        except Exception as error:
+            reason = type(error).__name__
+        return reason or self._broken.get(hung.entry.name)
 
     async def check_request(self, call: Call, body: dict[str, Any]) -> None:
         """Every guard of the call looks at its request. Raises `Refused`."""
@@ -107,15 +110,38 @@ class Frame:
     async def finished(self, call: Call) -> None:
         """Tells every guard that the request has ended. Raises nothing."""
         for hung in self._of(call):
-            if not _overrides(hung.guard, "finished"):
+            if _overrides(hung.guard, "finished"):
+                await self._record(hung, call, "finished", partial(hung.guard.finished, call))
+
+    async def administrable(self) -> None:
+        """Raises `Refused` while a guard that must be told of changes could not take the line of one."""
+        for hung in self._hung:
+            if hung.entry.on_failure == "pass" or not _overrides(hung.guard, "administered"):
                 continue
-            name = hung.entry.name
-            try:
-                await self._measure(hung, call, "finished", partial(hung.guard.finished, call))
-            except Exception as error:
-                self._broken[name] = f"its last record failed: {type(error).__name__}"
-            else:
-                self._broken.pop(name, None)
+            reason = await self._reason(hung, hung.entry.timeout_ms / 1000)
+            if reason:
+                raise Refused(
+                    503,
+                    "administration_untold",
+                    f"nothing was changed: the guard {hung.entry.name!r} could not tell of it ({reason}); try again, "
+                    "and see what /bastide/ready says if it stays so",
+                    {"retry-after": "5"},
+                )
+
+    async def administered(self, call: Call, record: Mapping[str, Any]) -> None:
+        """Tells every guard that asks for it of a call of the administration. Raises nothing."""
+        for hung in self._hung:
+            if _overrides(hung.guard, "administered"):
+                await self._record(hung, call, "administered", partial(hung.guard.administered, record))
+
+    async def _record(self, hung: Hung, call: Call, step: str, work: Callable[[], Awaitable[None]]) -> None:
+        name = hung.entry.name
+        try:
+            await self._measure(hung, call, step, work)
+        except Exception as error:
+            self._broken[name] = f"its last record failed: {type(error).__name__}"
+        else:
+            self._broken.pop(name, None)
 
     def _of(self, call: Call) -> tuple[Hung, ...]:
         named: set[str] = set()

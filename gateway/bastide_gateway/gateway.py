@@ -1,5 +1,5 @@
-"""What one process of the gateway holds: the document, the guards, Redis, the log; and the end of every "
-"request."""
+"""What one process of the gateway holds: the document, the guards, Redis, the log; and the end of every
+request."""
 
 from __future__ import annotations
 
@@ -52,10 +52,14 @@ class Gateway:
 
     def gate(self) -> None:
         """Refuses while something does not work that must. Raises `Refused`."""
-        if self.document.on_log_failure == "refuse" and self.log.broken is not None:
-            raise unavailable("log_unavailable", "the log of decisions cannot be written")
+        self.log_gate()
         if self.document.on_database_failure == "refuse" and "database" in self.down:
             raise unavailable("database_unavailable", "the database of keys and budgets does not answer")
+
+    def log_gate(self) -> None:
+        """Refuses while no line can be written, where one must be. Raises `Refused`."""
+        if self.document.on_log_failure == "refuse" and self.log.broken is not None:
+            raise unavailable("log_unavailable", "the log of decisions cannot be written")
 
     async def reserve(self, call: Call, limits: list[allowance.Limit], wait_s: float = 0.0) -> None:
         """Takes the request's limits; waits for a place at a model that is full. Raises `Refused`."""

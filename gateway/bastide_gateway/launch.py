@@ -33,9 +33,10 @@ from bastide_gateway import (
 )
 from bastide_gateway.connections import Bounds
 from bastide_gateway.decision_log import DecisionLog
-from bastide_gateway.edge import Admin, Edge
+from bastide_gateway.edge import Edge
 from bastide_gateway.errors import StartError
 from bastide_gateway.gateway import Gateway
+from bastide_gateway.inner_face import Admin
 from bastide_gateway.redis_link import Address, RedisLink
 from bastide_gateway.reservations import Reservations
 from bastide_gateway.watch import Watch
@@ -117,8 +118,8 @@ def set_database(database: environment.Database, password: str | None) -> None:
 
 
 def bundle(ours: Path) -> Path:
-    """One file of the public authorities and ours: engines have our certificates, hosted providers public "
-    "ones."""
+    """One file of the public authorities and ours: engines have our certificates, hosted providers public
+    ones."""
     import certifi
 
     path = Path(tempfile.mkdtemp(prefix="bastide-ca-")) / "ca.crt"
@@ -206,7 +207,7 @@ async def serve(given: environment.Environment, held: Gateway, watch: Watch, app
             Bounds(given.most_connections, given.header_s),
         ),
         servers.listener(
-            Admin(app, os.environ["LITELLM_MASTER_KEY"]),
+            Admin(app, held, os.environ["LITELLM_MASTER_KEY"], given.body_s),
             given.host,
             given.admin_port,
             given.tls,
@@ -244,8 +245,8 @@ def stated(app: Any, state: Any) -> Any:
 
 
 async def hangs(config: Mapping[str, Any]) -> str | None:
-    """Why our callback, or one that the configuration names, does not hang in LiteLLM; nothing when they "
-    "do."""
+    """Why our callback, or one that the configuration names, does not hang in LiteLLM; nothing when they
+    do."""
     import litellm
     from litellm.proxy import proxy_server
 

@@ -1,5 +1,5 @@
-"""Our numbers for Prometheus, beside LiteLLM's own. No label holds a key, a team's text or anything of a "
-"request."""
+"""Our numbers for Prometheus, beside LiteLLM's own. No label holds a key, a team's text or anything of a
+request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GUARD_MS: Final = Histogram(
         "guard",
         "step",
         "outcome",
-    ],  # step: request, answer, stream, finished; outcome: ok, refused, failed, late
+    ],  # step: request, answer, stream, finished, administered; outcome: ok, refused, failed, late
     buckets=MILLISECONDS,
 )
 GUARD_READY: Final = Gauge("bastide_gateway_guard_ready", "1 when the guard can do its work", ["guard"])

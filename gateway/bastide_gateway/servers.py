@@ -1,5 +1,5 @@
-"""The listeners of one process: public, administration, metrics; and how they end without losing a "
-"request."""
+"""The listeners of one process: public, administration, metrics; and how they end without losing a
+request."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import uvicorn
 from bastide_gateway.connections import Bounds, protocol
 
 KEEP_ALIVE_S: Final = 75
-"""Longer than a load balancer keeps an idle connection (60 s of AWS's), so that it never sends into a "
-"closed one."""
+"""Longer than a load balancer keeps an idle connection (60 s of AWS's), so that it never sends into a
+closed one."""
 
 BACKLOG: Final = 2048
 INNER: Final = Bounds(most=100, header_s=10)

@@ -30,6 +30,12 @@ BY: Final = "bastide"
 ANSWERS_S: Final = 120.0
 """How long the gateway's administration may take to answer at first: its pods start in 15 to 34 s."""
 
+WHY: Final[Mapping[int, str]] = {
+    401: "is the master key the gateway's?",
+    503: "it takes no change that it cannot tell of in its log and audit trail; /bastide/ready says which part fails",
+}
+"""What an answer of the administration means, by its status."""
+
 
 @dataclass(frozen=True)
 class Api:
@@ -51,9 +57,8 @@ class Api:
             with urllib.request.urlopen(request, timeout=30, context=self.tls) as answer:  # noqa: S310
                 return json.load(answer)
         except urllib.error.HTTPError as error:
-            raise StartError(
-                f"{method} {path} was answered {error.code}; is the master key the gateway's?"
-            ) from error
+            why = WHY.get(error.code, "see the gateway's log")
+            raise StartError(f"{method} {path} was answered {error.code}; {why}") from error
 
 
 def wanted(team: Team) -> dict[str, Any]:

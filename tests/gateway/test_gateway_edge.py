@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 from bastide_gateway import answers, decision_log, frame, holders
 from bastide_gateway.call import Attempt, Call
-from bastide_gateway.edge import Admin, Edge
+from bastide_gateway.edge import Edge
 from bastide_gateway.gateway import Gateway
 from bastide_gateway.teams import wanted
 
 from tests.gateway.gateway_samples import call, table
 
-MASTER = "sk-master-of-a-test"
 TEXT = "text-of-a-request"
 
 
@@ -169,33 +168,6 @@ def test_an_upstream_gives_no_money_back(usage: tuple[int, int]) -> None:
     asked = call()
     streams.count(asked, SimpleNamespace(prompt_tokens=usage[0], completion_tokens=usage[1]))
     assert (asked.input_tokens, asked.output_tokens) == (0, max(usage[1], 0))
-
-
-@pytest.mark.parametrize(
-    ("path", "key", "status"),
-    [
-        ("/key/generate", MASTER, 200),
-        ("/team/list", MASTER, 200),
-        # A virtual key, and a token, are for models: with one its holder could make keys of another class.
-        ("/key/generate", "sk-of-a-holder", 401),
-        ("/key/update", None, 401),
-        ("/health/readiness", None, 401),
-        ("/key/sk-1/regenerate", MASTER, 404),
-        ("/key/regenerate", MASTER, 404),
-        # These would send every text of a team to an address that stands in a database.
-        ("/team/a-team/callback", MASTER, 404),
-        ("/team/a-team/disable_logging", MASTER, 404),
-        ("/team/model/add", MASTER, 404),
-        ("/key/../model/new", MASTER, 404),
-        ("/model/new", MASTER, 404),
-        ("/v1/chat/completions", MASTER, 404),
-    ],
-)
-def test_administration_takes_the_master_key_alone(path: str, key: str | None, status: int) -> None:
-    behind = LiteLLM()
-    headers = [] if key is None else [(b"Authorization", f"Bearer {key}".encode())]
-    assert ask(Admin(behind, MASTER), path, headers)[0] == status
-    assert bool(behind.seen) == (status == 200)
 
 
 def test_a_team_has_one_budget_for_keys_and_tokens() -> None:

@@ -16,10 +16,14 @@ from bastide_gateway.audit_objects import Objects
 from bastide_gateway.audit_settings import AuditSettings, read
 from bastide_gateway.audit_spool import Spool
 from bastide_gateway.call import Attempt, Call, Caller
-from bastide_gateway.errors import StartError
+from bastide_gateway.document import GuardEntry
+from bastide_gateway.errors import Refused, StartError
+from bastide_gateway.frame import Frame, Hung
 from bastide_gateway.guards.audit import Audit, line, make
 from botocore.exceptions import ClientError, EndpointConnectionError
 from moto import mock_aws
+
+from tests.gateway.gateway_samples import table
 
 BUCKET = "bastide-audit"
 DAYS = ["public=30", "internal=90", "confidential=365", "regulated=2555"]
@@ -102,6 +106,38 @@ def test_a_line_says_what_was_decided_and_no_text() -> None:
     assert said["attempts"] == [["chat-engine", "chat@public", None]]
     assert said["key"] == "a" * 64
     assert "0912345678" not in json.dumps(said)
+
+
+def test_the_administration_is_told_in_the_strictest_class_and_stops_where_it_cannot_be(
+    s3: Any, tmp_path: Path
+) -> None:
+    held = settings(tmp_path)
+    guard = Audit(held)
+    guard.name = "audit"
+    document = table()
+    hung = Frame(document, (Hung(GuardEntry("audit", "a.module", 2000, "refuse", {}), guard),))
+    record = {"log": "bastide.administration", "request_id": "r-1", "asked": {"key": "a" * 64}}
+
+    async def all_of_it() -> None:
+        await hung.start()
+        await hung.administrable()
+        await hung.administered(call(), record)
+        guard._spool._bytes = held.spool_bytes
+        with pytest.raises(Refused, match=r"503 administration_untold.*the audit spool is full"):
+            await hung.administrable()
+        # A line that does not fit is counted, and keeps the next change out when there is room again.
+        await hung.administered(call(), record)
+        guard._spool._bytes = 0
+        with pytest.raises(Refused, match="the audit spool cannot be written"):
+            await hung.administrable()
+        await hung.stop()
+
+    asyncio.run(all_of_it())
+    ((key, data),) = written(s3)
+    assert key.split("/")[1] == "regulated"
+    _, told, summary = [json.loads(one) for one in data.splitlines()]
+    assert told == record
+    assert summary["linesLost"] == 1
 
 
 def chain(s3: Any, tmp_path: Path) -> list[tuple[str, bytes]]:

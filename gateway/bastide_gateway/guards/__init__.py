@@ -16,6 +16,9 @@ Order of one request, each step of which may end it:
 7. `finished`, once, whatever happened: refusals of steps 1 and 2 too, then with `call.caller` none. In the order of
    the list, after the last byte has gone: it delays no client.
 
+Calls of the administration come to `administered` alone (`inner_face.py`), and those without the master key to
+`finished`, as other strangers' do.
+
 A guard of a class or a route runs only there; one whose `always` is true runs for every request. It has `timeoutMs`
 for each of `check_request`, `check_answer`, and for each text of a stream. Later than that, or with any exception but
 `errors.Refused`, it has failed: `onFailure` "refuse" (the default) answers 503, "pass" goes on with what there was
@@ -27,7 +30,7 @@ nor be part of an exception's message."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bastide_gateway.call import Call
@@ -75,6 +78,11 @@ class Guard:
     async def finished(self, call: Call) -> None:
         """The request has ended, as `call.outcome` says. An exception is counted, and `onFailure` holds for
         `ready`: with "refuse" the gateway stops being ready until it works again."""
+
+    async def administered(self, record: Mapping[str, Any]) -> None:
+        """A call of the administration has ended, as the record says (`administration_line.record`: ids and bounds,
+        never a key). It comes to every guard that overrides this, whatever classes and routes name. A guard with
+        "refuse" that is not `ready` keeps the next such call from LiteLLM."""
 
     async def stop(self) -> None:
         """The server ends: what is kept must be written now."""

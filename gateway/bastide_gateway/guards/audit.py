@@ -1,4 +1,5 @@
-"""The audit trail: one line for each request, kept in storage where nobody can change or delete it before its time.
+"""The audit trail: one line for each request and each call of the administration that may change something, kept in
+storage where nobody can change or delete it before its time.
 
 Its settings in routes.json, rendered by the kit (docs/audit.md):
 
@@ -74,8 +75,15 @@ class Audit(Guard):
         if call.by_stranger:
             self._summary.refused(call)
             return
+        self._keep(call.data_class or STRICTEST, line(call))
+
+    async def administered(self, record: Mapping[str, Any]) -> None:
+        """Takes the line of a call of the administration: whom it lets in holds for every class."""
+        self._keep(STRICTEST, record)
+
+    def _keep(self, data_class: str, told: Mapping[str, Any]) -> None:
         try:
-            self._spool.append(call.data_class or STRICTEST, line(call))
+            self._spool.append(data_class, told)
         except OSError as error:
             # Not raised: the frame would hold the guard broken until another request ends, and a pod that is not
             # ready gets none. `ready` says it instead, until the writer's next round finds the disk well.
