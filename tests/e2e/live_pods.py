@@ -21,6 +21,10 @@ BUCKET = "live-sandbox-us-east-1-models-123456789012"
 PREFIX = "models/tiny-qwen2/1.0.0/"
 PORT = 18431
 EMBED_PORT = 18432
+PAUSE = 3.0
+"""Seconds between a client's requests while new engines load on the same cores. Not near to the second after which the
+proxy closes a connection without a request (preStopSeconds, 5 in the live stack, less 4): a request that is sent at
+that moment is lost, as with every server that closes, and clients that keep connections try it again."""
 LOADS_WITHIN = 420.0
 """Seconds until an engine must be ready: 40 on two idle cores, minutes where other tests run."""
 
@@ -167,7 +171,7 @@ def statuses_while_rolling(
             except urllib3.exceptions.HTTPError as error:
                 statuses.append(f"{type(error).__name__}: {error}")
             if len(statuses) >= 200:
-                time.sleep(1)  # the new engines load on the same cores
+                time.sleep(PAUSE)
 
     def roll() -> str:
         watch = ["rollout", "status", workload, "--namespace", NAMESPACE, "--timeout=900s"]
