@@ -19,8 +19,8 @@ from sandbox.live.world import OUTSIDE
 from sandbox.state import World, aws_client, home
 from sandbox.toolchain import databases
 
-WITHIN: Final = 30.0
-"""Seconds until a row of spend is written: LiteLLM writes several at once, every 10 to 20 s."""
+WITHIN: Final = 60.0
+"""Seconds until a row of spend is written: LiteLLM writes several at once, every 10 to 20 s where nothing else runs."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,12 @@ def ask(access: Access, key: str, body: dict[str, Any], headers: dict[str, str] 
         raise GatewayError(f"the gateway gave no answer: {error}") from None
 
 
-def decision(request_id: str, seconds: float = WITHIN) -> dict[str, Any] | None:
-    """The line of a request in the gateway's logs; it comes after the answer."""
+def decision(request_id: str, cluster: str, seconds: float = WITHIN) -> dict[str, Any] | None:
+    """The line of a request in the logs of a cluster's gateway; it comes after the answer."""
     command = [
         "kubectl",
+        # The world's other regions may have been there before, and one of them be the current one.
+        f"--context={cluster}",
         "logs",
         "--namespace",
         names.namespace("gateway"),

@@ -8,6 +8,7 @@ from .conftest import BIN, ROOT, Sandbox, Stack
 from .live_pods import EMBED_PORT, NAMESPACE, PORT, trust
 
 NAME = "sandbox-live"
+CLUSTER = "live-sandbox-us-east-1"
 
 
 def apply_live(sandbox: Sandbox) -> Stack:

@@ -28,7 +28,7 @@ from tests.secret_scan import SecretScanner
 
 from .conftest import REGION, Sandbox, Stack
 from .live_pods import NAMESPACE, processes, ready, until
-from .live_stack import apply_live
+from .live_stack import CLUSTER, apply_live
 
 pytestmark = [pytest.mark.world, pytest.mark.proof, pytest.mark.xdist_group("vllm")]
 
@@ -94,7 +94,7 @@ def all_ready(live: Stack, sandbox: Sandbox) -> None:
 def test_cost_in_postgres_is_tokens_times_the_plans_price(gate: Gate) -> None:
     answer = gate.ask("clinic", max_tokens=16)
     assert answer.status == 200, answer.body
-    line = first_answer.decision(answer.request_id)
+    line = first_answer.decision(answer.request_id, CLUSTER)
     row = first_answer.spend(answer.body["id"], REGION)
     assert line is not None
     assert row is not None

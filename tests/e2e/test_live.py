@@ -37,7 +37,7 @@ from .live_pods import (
     statuses_while_rolling,
     until,
 )
-from .live_stack import apply_live
+from .live_stack import CLUSTER, apply_live
 
 pytestmark = [pytest.mark.world, pytest.mark.xdist_group("vllm")]
 
@@ -107,7 +107,7 @@ def test_the_gateway_answers_by_a_key_and_says_what_was_decided_and_what_it_cost
     message = {"role": "user", "content": "Where does the river end?"}
     answer = first_answer.ask(access, key, {"model": "chat", "messages": [message], "max_tokens": 8})
     assert answer.status == 200, answer.body
-    line = first_answer.decision(answer.request_id)
+    line = first_answer.decision(answer.request_id, CLUSTER)
     assert line is not None
     assert (line["team"], line["class"], line["deployment"]) == ("clinic", "regulated", "chat")
     row = first_answer.spend(answer.body["id"], REGION)
