@@ -23,7 +23,7 @@ def test_every_real_stack_previews_without_a_warning_and_leaves_no_trace(sandbox
     seen = sandbox.run("bastide", "sandbox", "rehearse", name)
     assert seen.code == 0, seen.text
     assert f"rehearsal of {name}: account " in seen.text
-    assert "unresolved, and refused by a real run: bastide:images.nvidiaDevicePlugin.digest" in seen.text
+    assert "unresolved, and refused by a real run: bastide:" in seen.text
     assert "kubernetes:helm.sh/v3:Release" in seen.text
     assert "aws:eks:NodeGroup" in seen.text
     assert "to create" in seen.text

@@ -26,6 +26,8 @@ pytestmark = [pytest.mark.world, pytest.mark.xdist_group("live-nodes")]
 BASTIDE = str(Path(sys.executable).parent / "bastide")
 REGION = "us-east-1"
 PORT = 18433
+CROWD = 12
+"""Pods that start at once: half of the addresses that a live node has for pods."""
 IMAGE = "registry.example/mirror/artifact-agent:0.1.0"
 
 WEB: dict[str, Any] = {
@@ -228,6 +230,41 @@ def test_a_port_that_leads_elsewhere_or_a_service_that_is_not_there_is_refused(w
 
 def _taken() -> int:
     return int(World.find().aws_endpoint.rsplit(":", 1)[1])
+
+
+def test_pods_that_start_at_the_same_moment_have_addresses_of_their_own(web: World) -> None:
+    """Two with one address: the second's route takes it, and the first is never ready. Their containers have no program
+    here, and are probed all the same."""
+    probe = {"httpGet": {"path": "/", "port": 9090}, "periodSeconds": 1}
+    crowd = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "crowd", "namespace": "default"},
+        "spec": {
+            "replicas": CROWD,
+            "selector": {"matchLabels": {"app": "crowd"}},
+            "template": {
+                "metadata": {"labels": {"app": "crowd"}},
+                "spec": {
+                    "terminationGracePeriodSeconds": 0,
+                    "containers": [{"name": "one", "image": "nobody/has-it:1", "readinessProbe": probe}],
+                },
+            },
+        },
+    }
+    assert kubectl(web, "apply", "-f", "-", given=crowd).returncode == 0
+    try:
+
+        def all_ready() -> bool:
+            found = json.loads(kubectl(web, "get", "deployment", "crowd", "-o", "json").stdout)
+            return bool(found["status"].get("readyReplicas") == CROWD)
+
+        until("all of them are ready", all_ready)
+        every = json.loads(kubectl(web, "get", "pods", "-o", "json").stdout)["items"]
+        addresses = [each["status"]["podIP"] for each in every]
+        assert len(set(addresses)) == len(addresses) == CROWD + 1
+    finally:
+        kubectl(web, "delete", "deployment", "crowd")
 
 
 def test_a_killed_process_is_unready_and_restarted_by_the_kubelet(web: World) -> None:

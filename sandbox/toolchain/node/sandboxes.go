@@ -78,6 +78,13 @@ func (s *service) RunPodSandbox(_ context.Context, config *cri.PodSandboxConfig,
 	if err := os.MkdirAll(made.folder, 0o755); err != nil {
 		return "", err
 	}
+	if err := writeNames(made); err != nil {
+		os.RemoveAll(made.folder)
+		return "", err
+	}
+	// One lock for both: another pod that starts now must see that the address is taken.
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
 	own := config.GetLinux().GetSecurityContext().GetNamespaceOptions().GetNetwork() != cri.NamespaceMode_NODE
 	if own {
 		if err := s.connect(made); err != nil {
@@ -85,20 +92,12 @@ func (s *service) RunPodSandbox(_ context.Context, config *cri.PodSandboxConfig,
 			return "", err
 		}
 	}
-	if err := writeNames(made); err != nil {
-		made.namespaces.close()
-		os.RemoveAll(made.folder)
-		return "", err
-	}
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
 	s.sandboxes[made.id] = made
 	return made.id, nil
 }
 
+// connect gives a pod its network and a free address; the caller holds the lock.
 func (s *service) connect(made *sandbox) error {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
 	taken := map[string]bool{}
 	for _, each := range s.sandboxes {
 		taken[each.address] = true
