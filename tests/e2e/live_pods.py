@@ -21,10 +21,8 @@ BUCKET = "live-sandbox-us-east-1-models-123456789012"
 PREFIX = "models/tiny-qwen2/1.0.0/"
 PORT = 18431
 EMBED_PORT = 18432
-PAUSE = 3.0
-"""Seconds between a client's requests while new engines load on the same cores. Not near to the second after which the
-proxy closes a connection without a request (preStopSeconds, 5 in the live stack, less 4): a request that is sent at
-that moment is lost, as with every server that closes, and clients that keep connections try it again."""
+PAUSE = 1.0
+"""Seconds between a client's requests while new engines load on the same cores."""
 LOADS_WITHIN = 420.0
 """Seconds until an engine must be ready: 40 on two idle cores, minutes where other tests run."""
 
@@ -110,7 +108,9 @@ def processes(name: str) -> list[int]:
     return sorted(pid for pid, space in spaces.items() if first and space == spaces[first])
 
 
-def ask(port: int = PORT, tokens: int = 8, timeout: float = 120, **more: Any) -> urllib3.BaseHTTPResponse:
+def ask(
+    port: int = PORT, tokens: int = 8, timeout: float = 120, keep: bool = True, **more: Any
+) -> urllib3.BaseHTTPResponse:
     """A chat request through the Service."""
     body = {
         "model": "tiny-qwen2",
@@ -119,16 +119,22 @@ def ask(port: int = PORT, tokens: int = 8, timeout: float = 120, **more: Any) ->
         "ignore_eos": True,
         **more,
     }
-    return _pool(port).request(
-        "POST", "/v1/chat/completions", json=body, timeout=timeout, retries=False,
+    return _pool(port, keep).request(
+        "POST", "/v1/chat/completions", json=body, timeout=timeout, retries=False, headers=_headers(keep),
         preload_content=not more.get("stream"),
     )  # fmt: skip
 
 
-def embed(*texts: str) -> urllib3.BaseHTTPResponse:
+def embed(*texts: str, keep: bool = True) -> urllib3.BaseHTTPResponse:
     """A request for vectors through the Service."""
     body = {"model": "tiny-qwen2", "input": list(texts)}
-    return _pool(EMBED_PORT).request("POST", "/v1/embeddings", json=body, timeout=120, retries=False)
+    return _pool(EMBED_PORT, keep).request(
+        "POST", "/v1/embeddings", json=body, timeout=120, retries=False, headers=_headers(keep)
+    )
+
+
+def _headers(keep: bool) -> dict[str, str]:
+    return {} if keep else {"Connection": "close"}
 
 
 def get(path: str, port: int = PORT) -> int:
@@ -142,24 +148,29 @@ def trust(sandbox: Sandbox, port: int, release: str) -> None:
     file = sandbox.home / f"{release}-ca.pem"
     file.write_bytes(base64.b64decode(held["ca.crt"]))
     name = f"{release}.{NAMESPACE}.svc"
-    _POOLS[port] = urllib3.HTTPSConnectionPool(
-        "127.0.0.1", port, ca_certs=str(file), server_hostname=name, assert_hostname=name, maxsize=200
-    )
+    for keep in (True, False):
+        _POOLS[port, keep] = urllib3.HTTPSConnectionPool(
+            "127.0.0.1", port, ca_certs=str(file), server_hostname=name, assert_hostname=name, maxsize=200
+        )
 
 
-_POOLS: dict[int, urllib3.HTTPSConnectionPool] = {}
+_POOLS: dict[tuple[int, bool], urllib3.HTTPSConnectionPool] = {}
+"""By port, and by whether connections are kept: a request that keeps none must not take one that another has kept."""
 
 
-def _pool(port: int) -> urllib3.HTTPSConnectionPool:
-    return _POOLS[port]
+def _pool(port: int, keep: bool = True) -> urllib3.HTTPSConnectionPool:
+    return _POOLS[port, keep]
 
 
 def statuses_while_rolling(
-    sandbox: Sandbox, workload: str, request: Callable[[], urllib3.BaseHTTPResponse]
+    sandbox: Sandbox, workload: str, request: Callable[[bool], urllib3.BaseHTTPResponse]
 ) -> list[int | str]:
     """Restarts a workload's pods by a rolling update under 16 concurrent clients; every request's status or error.
 
-    At least 200 requests, and for as long as the update takes, which must end by itself."""
+    At least 200 requests, and for as long as the update takes, which must end by itself. The first 200 keep their
+    connections. Later ones pause, and keep none: the proxy lets a connection go a second or two after its last answer
+    (preStopSeconds 5, less 4), later where it waits for a core, and what is sent at that very moment is lost, as with
+    every server that closes; the gateway's router tries it again."""
     restarted = sandbox.run("kubectl", "rollout", "restart", workload, "--namespace", NAMESPACE)
     assert restarted.code == 0, restarted.text
     statuses: list[int | str] = []
@@ -167,7 +178,7 @@ def statuses_while_rolling(
     def work(rolled: Future[str]) -> None:
         while len(statuses) < 200 or not rolled.done():
             try:
-                statuses.append(request().status)
+                statuses.append(request(len(statuses) < 200).status)
             except urllib3.exceptions.HTTPError as error:
                 statuses.append(f"{type(error).__name__}: {error}")
             if len(statuses) >= 200:

@@ -238,7 +238,9 @@ def test_with_a_spare_node_a_single_replica_is_replaced_and_no_request_is_lost(
     live: Stack, sandbox: Sandbox
 ) -> None:
     before = pods_of(sandbox, "vllm-embed")
-    statuses = statuses_while_rolling(sandbox, "deployment/vllm-embed", lambda: embed("At the sea."))
+    statuses = statuses_while_rolling(
+        sandbox, "deployment/vllm-embed", lambda keep: embed("At the sea.", keep=keep)
+    )
     assert set(statuses) == {200}, [each for each in statuses if each != 200][:5]
     after = pods_of(sandbox, "vllm-embed")
     assert len(before) == len(after) == 1
@@ -256,7 +258,9 @@ def test_without_a_spare_a_rolling_update_ends_all_the_same(live: Stack, sandbox
     assert (len(nodes), len(spare)) == (4, 1)
     assert sandbox.run("kubectl", "cordon", *spare).code == 0
     try:
-        statuses = statuses_while_rolling(sandbox, "statefulset/vllm-chat", lambda: ask(tokens=4))
+        statuses = statuses_while_rolling(
+            sandbox, "statefulset/vllm-chat", lambda keep: ask(tokens=4, keep=keep)
+        )
         assert set(statuses) == {200}, [each for each in statuses if each != 200][:5]
         for name in ("vllm-chat-0", "vllm-chat-1"):
             assert pod(sandbox, name)["metadata"]["uid"] != before[name]
