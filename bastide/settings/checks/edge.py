@@ -68,17 +68,17 @@ def _subnets(settings: Settings) -> Iterator[Problem]:
 def _patience(settings: Settings) -> Iterator[Problem]:
     if settings.edge is None:
         return
-    idle = settings.edge.idle_timeout_seconds or MOST_IDLE_SECONDS
-    path = "edge.idleTimeoutSeconds" if settings.edge.idle_timeout_seconds else "edge"
+    given = settings.edge.idle_timeout_seconds
+    idle = given or MOST_IDLE_SECONDS
+    whose = "by edge.idleTimeoutSeconds" if given else "at most"
+    ways = "lower it" if idle == MOST_IDLE_SECONDS else "lower it, or raise edge.idleTimeoutSeconds"
     for index, route in enumerate(settings.routes):
-        longest = route.client_timeout_seconds
-        if idle <= longest:
+        if route.client_timeout_seconds >= idle:
             yield Problem(
                 f"routes[{index}].clientTimeoutSeconds",
-                f"{longest:g} is not below the {idle} s for which the load balancer waits where nothing is sent "
-                f"({path}; it takes at most {MOST_IDLE_SECONDS}): it would cut a request that waits in a queue or is "
-                "tried again, and the caller sees an error that no log explains; lower it"
-                + (", or raise edge.idleTimeoutSeconds" if idle < MOST_IDLE_SECONDS else ""),
+                f"{route.client_timeout_seconds:g} is not below the {idle} s for which the load balancer waits {whose} "
+                "where nothing is sent: it would cut a request that waits in a queue or is tried again, and the caller "
+                f"sees an error that no log explains; {ways}",
             )
 
 
