@@ -64,8 +64,10 @@ class RetriesSettings(Strict):
     """Further tries on the deployments of a route, before any fallback."""
 
     attempts: int = Field(2, ge=0, le=10)
-    """Tries after the first. With 2 no client saw one of two engines die; with 0 five of twelve did (measured,
-    LiteLLM 1.106)."""
+    """Tries after the first. Where two engines are two deployments, with 2 no client saw one of them die, and with 0
+    five of twelve did (measured, LiteLLM 1.106). Two replicas of one engine stand behind one Service, which picks
+    blindly: until the dead one has left it, each try has half a chance. There 2 lost 1 of 200 requests, and 6 none
+    (measured in the live sandbox)."""
 
 
 class CooldownSettings(Strict):
