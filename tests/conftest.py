@@ -1,6 +1,8 @@
-"""The shell that a test runs from must not decide its result: it may point at a sandbox, or at an account."""
+"""The shell that a test runs from must not decide its result: it may point at a sandbox, or at an account. And a run
+that is told to end takes its servers with it."""
 
 import os
+import signal
 
 for name in [
     name
@@ -9,3 +11,6 @@ for name in [
     or name in ("KUBECONFIG", "BASTIDE_SANDBOX_HOME", "STACK")
 ]:
     del os.environ[name]
+
+# By default SIGTERM ends Python at once: no fixture would stop what it started.
+signal.signal(signal.SIGTERM, signal.default_int_handler)
