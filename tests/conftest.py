@@ -4,6 +4,8 @@ that is told to end takes its servers with it."""
 import os
 import signal
 
+from hypothesis import HealthCheck, settings
+
 for name in [
     name
     for name in os.environ
@@ -11,6 +13,10 @@ for name in [
     or name in ("KUBECONFIG", "BASTIDE_SANDBOX_HOME", "STACK")
 ]:
     del os.environ[name]
+
+# Its time limits are for one machine that does nothing else.
+settings.register_profile("bastide", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("bastide")
 
 # By default SIGTERM ends Python at once: no fixture would stop what it started.
 signal.signal(signal.SIGTERM, signal.default_int_handler)

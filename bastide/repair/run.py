@@ -183,6 +183,8 @@ def orphans(folder: Path, project: str, stack: str) -> list[Process]:
         and process.option("--stack") == stack
         and process.option("--engine")
         and process.option("--monitor")
+        # Another project may have the same name.
+        and Path(process.option("--root_directory") or folder).resolve() == folder.resolve()
     ]
     engines = {engine for process in programs if (engine := process.option("--engine"))}
     plugins = [

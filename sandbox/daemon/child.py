@@ -9,11 +9,16 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from secrets import randbelow
 from socket import AF_INET, SOCK_STREAM, socket
 from typing import Final
 
 from sandbox.daemon.processes import memory_mib
+
+LOWEST_PORT: Final = 10_000
+"""Of those that `free_port` chooses from: below stand the ports that services are known by."""
 
 _LEASH: Final = Path(__file__).with_name("leash.py")
 
@@ -27,10 +32,15 @@ class ChildError(Exception):
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nothing listens on at this moment."""
-    with socket(AF_INET, SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of 127.0.0.1 that nothing listens on at this moment, from those that the system gives to nobody by
+    itself: one of the others may be an outgoing connection's before its server binds it."""
+    given = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        # A machine that gives all of them leaves no better choice than its own.
+        port = randbelow(given - LOWEST_PORT) + LOWEST_PORT if given > 2 * LOWEST_PORT else 0
+        with socket(AF_INET, SOCK_STREAM) as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return int(probe.getsockname()[1])
 
 
 class Child:

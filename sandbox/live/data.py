@@ -68,7 +68,8 @@ class LiveData:
         self._kept: dict[str, _Kept] = {}
         self._told: list[Outside] = []
         self._directory: Child | None = None
-        self._directory_port, self._provider_port = free_port(), free_port()
+        self._directory_port = 0
+        self._provider_port = free_port()
         self._provider = aws.python(
             f"{aws.region}-provider",
             "sandbox.live.provider",
@@ -164,6 +165,7 @@ class LiveData:
         ]
         if self._directory is None and any(each.get("IAMDatabaseAuthenticationEnabled") for each in chosen):
             part = f"{self._aws.region}-tokens"
+            self._directory_port = free_port()
             self._directory = self._aws.python(
                 part, "sandbox.data.token_directory", str(self._directory_port)
             )

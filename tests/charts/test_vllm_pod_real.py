@@ -27,6 +27,10 @@ from tests.serving.vllm_server import VllmServer
 
 pytestmark = [pytest.mark.proof, pytest.mark.xdist_group("vllm")]
 
+LENGTH = 8192
+"""Tokens of a sequence, for answers that are still going on when the core is stopped: it is some hundred tokens ahead
+of what a client has read."""
+
 ELSEWHERE = ("--model", "--served-model-name", "--host", "--port", "--gpu-memory-utilization")
 """Flags that the test's own server gives, or that mean a GPU's memory."""
 
@@ -115,8 +119,11 @@ def stopped(pid: int) -> Iterator[None]:
 def pod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealPod]:
     folder = tmp_path_factory.mktemp("pod")
     make_tiny(folder / "model")
+    described = folder / "model" / "config.json"
+    described.write_text(json.dumps(json.loads(described.read_text()) | {"max_position_embeddings": LENGTH}))
+    long = [*arguments(), "--max-model-len", str(LENGTH)]
     with (
-        VllmServer.start(folder / "model", arguments(), name="tiny-qwen2") as server,
+        VllmServer.start(folder / "model", long, name="tiny-qwen2") as server,
         proxied(folder, values(), int(server.url.rpartition(":")[2])) as proxy,
     ):
         yield RealPod(server, proxy, folder)
@@ -171,7 +178,7 @@ def test_a_core_that_stands_is_found_while_nobody_asks_and_is_well_again_when_it
 
 def test_a_core_that_stands_in_the_middle_of_an_answer_is_stalled(pod: RealPod) -> None:
     pod.until(WELL)
-    answer = pod.complete(400, stream=True)
+    answer = pod.complete(LENGTH // 2, stream=True)
     assert answer.readline().startswith(b"data: ")
     with stopped(pod.core()):
         said = pod.until(STALLED)
@@ -192,7 +199,7 @@ def test_a_server_that_stands_is_hung(pod: RealPod) -> None:
 def test_a_stream_that_runs_when_the_pod_ends_ends_whole(pod: RealPod) -> None:
     """Last: the engine is gone afterwards. preStop first, then SIGTERM, as kubelet does."""
     pod.until(WELL)
-    answer = pod.complete(450, stream=True)
+    answer = pod.complete(LENGTH // 2, stream=True)
     assert answer.readline().startswith(b"data: ")
     # Held, so that most of the answer is still to come when SIGTERM does.
     with stopped(pod.core()):

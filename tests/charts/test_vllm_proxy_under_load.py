@@ -101,7 +101,7 @@ def test_bodies_of_many_clients_do_not_take_more_memory_than_the_proxy_has_nor_a
         left = dict.fromkeys(held, size - 1024)
         for each in held:
             each.setblocking(False)
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while left and time.monotonic() < end:
             _, ready, _ = select.select([], list(left), [], 0.5)
             for each in ready:

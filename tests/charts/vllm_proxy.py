@@ -147,7 +147,7 @@ def envoy(folder: Path, log: IO[bytes]) -> subprocess.Popen[bytes]:
 
 
 def listening(port: int, process: subprocess.Popen[bytes], folder: Path) -> None:
-    end = time.monotonic() + 20
+    end = time.monotonic() + 90
     while time.monotonic() < end:
         assert process.poll() is None, (folder / "log").read_text()
         with socket.socket() as probe:

@@ -50,11 +50,24 @@ class Sandbox:
         )
         return Run(done.returncode, done.stdout)
 
+    def json(self, *command: str, cwd: Path = ROOT) -> Any:
+        """The JSON that a command prints; what it says beside it on standard error is no part of that."""
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+        return json.loads(done.stdout)
+
     def kubectl(self, *args: str) -> Any:
         """The JSON that kubectl answers."""
-        found = self.run("kubectl", *args, "-o", "json")
-        assert found.code == 0, found.text
-        return json.loads(found.text)
+        return self.json("kubectl", *args, "-o", "json")
 
     def aws(self, service: str, region: str = REGION) -> Any:
         """A boto3 client of this world."""
@@ -97,22 +110,13 @@ class Stack:
 
     def steps(self, *args: str) -> list[dict[str, Any]]:
         """The steps of a preview, without those that leave a resource as it is."""
-        found = subprocess.run(
-            self.command("preview", "--json", *args),
-            cwd=ROOT,
-            env=self.sandbox.env,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        assert found.returncode == 0, found.stdout[-4000:] + found.stderr[-4000:]
-        return [step for step in json.loads(found.stdout)["steps"] if step["op"] != "same"]
+        found = self.sandbox.json(*self.command("preview", "--json", *args))
+        return [step for step in found["steps"] if step["op"] != "same"]
 
     def state(self) -> list[dict[str, Any]]:
         """The resources in the stack's state."""
-        found = self.sandbox.run("pulumi", "stack", "export", "--stack", self.name)
-        resources: list[dict[str, Any]] = json.loads(found.text)["deployment"].get("resources", [])
+        found = self.sandbox.json("pulumi", "stack", "export", "--stack", self.name)
+        resources: list[dict[str, Any]] = found["deployment"].get("resources", [])
         return resources
 
 

@@ -113,11 +113,11 @@ def make_cluster(sandbox: Sandbox, subnets: list[str], key: str) -> None:
         logging={"clusterLogging": [{"types": ["api", "audit", "authenticator"], "enabled": True}]},
         tags={"owner": "platform-team"},
     )
-    eks.get_waiter("cluster_active").wait(name=CLUSTER, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+    eks.get_waiter("cluster_active").wait(name=CLUSTER, WaiterConfig={"Delay": 1, "MaxAttempts": 240})
     for addon in ADDONS:
         eks.create_addon(clusterName=CLUSTER, addonName=addon)
         eks.get_waiter("addon_active").wait(
-            clusterName=CLUSTER, addonName=addon, WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+            clusterName=CLUSTER, addonName=addon, WaiterConfig={"Delay": 1, "MaxAttempts": 240}
         )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -62,6 +61,6 @@ def test_a_stack_that_is_not_marked_as_sandbox_is_refused_by_the_sandboxs_plugin
     seen = sandbox.run("pulumi", "up", "--yes", "--non-interactive", cwd=folder)
     assert seen.code != 0
     assert "not marked as a sandbox" in seen.text
-    exported = json.loads(sandbox.run("pulumi", "stack", "export", cwd=folder).text)
+    exported = sandbox.json("pulumi", "stack", "export", cwd=folder)
     made = [r for r in exported["deployment"].get("resources", []) if r["type"] != "pulumi:pulumi:Stack"]
     assert made == []

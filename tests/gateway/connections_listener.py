@@ -1,5 +1,6 @@
 """Runs in LiteLLM's environment: a bounded listener before an application that reads a body and says how long it was;
-at /slow it answers when it gets SIGUSR1. Arguments: port, most connections, seconds for headers."""
+at /slow it answers when it gets SIGUSR1. Each request says when it is there, and when the first of its body is.
+Arguments: port, most connections, seconds for headers."""
 
 from __future__ import annotations
 
@@ -15,10 +16,15 @@ go_on = asyncio.Event()
 
 
 async def count(scope: Any, receive: Any, send: Any) -> None:
+    sys.stdout.write("request\n")
+    sys.stdout.flush()
     size, more = 0, True
     # A path that is refused before its body was read, as the edge does.
     while more and scope["path"] != "/refused":
         message = await receive()
+        if not size and message.get("body"):
+            sys.stdout.write("body\n")
+            sys.stdout.flush()
         size, more = size + len(message.get("body", b"")), message.get("more_body", False)
     if scope["path"] == "/slow":
         await go_on.wait()

@@ -121,6 +121,9 @@ class World:
             timeout=30,
         )
         assert answer.status_code == 200, answer.text
+        # Its line comes after its answer.
+        wanted = answer.headers["x-request-id"]
+        self.until(lambda: wanted in self.gateway.log.read_text())
         return answer.json()
 
     def key(self, team: str, **limits: Any) -> str:
@@ -170,7 +173,7 @@ class World:
         """One of the package's other programs, run to its end."""
         log = self.folder / f"{module}-{time.monotonic_ns()}.log"
         child = Child(module, [str(environments.LITELLM.python), "-m", module], log, self.replicas[at].env)
-        self.until(lambda: not child.running(), 60)
+        self.until(lambda: not child.running(), 300)
         return child
 
 

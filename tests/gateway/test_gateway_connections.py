@@ -32,6 +32,16 @@ class Listener:
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=20)
 
+    def until_read(self, requests: int, bodies: int) -> None:
+        """Waits until the application has had so many requests, and the first of so many bodies."""
+        end = time.monotonic() + 30
+        while True:
+            lines = self.child.log.read_text().splitlines()
+            if lines.count("request") >= requests and lines.count("body") >= bodies:
+                return
+            assert time.monotonic() < end, lines
+            time.sleep(0.05)
+
 
 @pytest.fixture
 def listener(tmp_path: Path) -> Iterator[Listener]:
@@ -134,7 +144,7 @@ def test_silent_connections_make_room_and_whole_requests_stay(listener: Listener
             one.sendall(GET.replace(b"/ ", b"/slow "))
         half = held.enter_context(listener.connect())
         half.sendall(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nx")
-        time.sleep(0.2)
+        listener.until_read(4, 1)
         silent = [held.enter_context(listener.connect()) for _ in range(5 * MOST)]
         # Each newcomer is served at once, a probe too, though strangers hold all places.
         with listener.connect() as probe:
@@ -153,11 +163,12 @@ def test_a_house_full_of_whole_requests_takes_no_more(listener: Listener) -> Non
         for one in callers[1:]:
             one.sendall(GET.replace(b"/ ", b"/slow "))
         callers[0].sendall(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nx")
-        time.sleep(0.2)
+        listener.until_read(MOST, 1)
         # The one whose body is not whole goes first, then nobody.
         last = held.enter_context(listener.connect())
         last.sendall(GET.replace(b"/ ", b"/slow "))
         assert ended(callers[0])
+        listener.until_read(MOST + 1, 1)
         with listener.connect() as late:
             assert ended(late)
         os.kill(listener.child.pid, signal.SIGUSR1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.daemon import leash
+from sandbox.daemon.child import free_port
 from sandbox.toolchain import environments
 
 ROOT = Path(__file__).parents[2]
@@ -47,12 +47,6 @@ class Running:
         status, answer = self.post({"texts": list(texts), "restore": True})
         assert status == 200, answer
         return answer["texts"], answer["mapping"]
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @contextmanager

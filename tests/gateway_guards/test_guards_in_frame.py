@@ -16,7 +16,8 @@ from bastide_gateway.guards.audit import Audit
 
 from bastide.plans.routing import document
 from bastide.settings import Settings, read_stack_file
-from tests.gateway_guards.pii_service import Running, free_port
+from sandbox.daemon.child import free_port
+from tests.gateway_guards.pii_service import Running
 
 STACK = Path(__file__).parents[2] / "stacks/Pulumi.sandbox.yaml"
 SAID = {"messages": [{"role": "user", "content": "gọi 0912345678"}]}

@@ -20,7 +20,8 @@ from bastide_gateway.guards import Guard
 from bastide_gateway.guards.pii import make
 from bastide_gateway.guards.pii_restore import Restoring, restorable, restored
 
-from tests.gateway_guards.pii_service import Running, free_port
+from sandbox.daemon.child import free_port
+from tests.gateway_guards.pii_service import Running
 
 PHONE, EMAIL, CARD = "0912 345 678", "an.nguyen@example.com", "4111 1111 1111 1111"
 

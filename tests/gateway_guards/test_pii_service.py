@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -125,11 +126,11 @@ def test_the_worst_text_for_its_patterns_is_bounded_in_time(pii: Running) -> Non
         began = time.monotonic()
         status, _ = pii.post({"texts": [text]})
         assert status in (200, 503)
-        assert time.monotonic() - began < 12  # 5 s is its own bound; the rest for a busy machine
+        assert time.monotonic() - began < 25  # 5 s is its own bound; the rest for a busy machine
 
 
 def test_what_could_not_be_judged_in_time_is_refused(tmp_path: Path) -> None:
-    with serving(tmp_path, PII_MILLISECONDS="50") as running:
+    with serving(tmp_path, PII_MILLISECONDS="1000") as running:
         status, answer = running.post({"texts": ["0912 345 678, 12345 " * 15_000]})
         assert (status, answer) == (503, {"error": "the time for this request is over"})
         assert running.post({"texts": ["0912345678"]})[0] == 200
@@ -164,11 +165,11 @@ def test_it_needs_no_network_and_no_place_to_write(pii: Running) -> None:
     # A folder that cannot be made is its home. Presidio would ask for the list of top-level domains at the first
     # address; a socket to anything but the caller would stand in the process's table.
     assert pii.redact("x@example.com")[0] == ["<EMAIL_1>"]
-    inodes = {
-        match[1]
-        for link in Path(f"/proc/{pii.process.pid}/fd").iterdir()
-        if (match := re.match(r"socket:\[(\d+)\]", str(link.readlink())))
-    }
+    inodes = set()
+    for link in Path(f"/proc/{pii.process.pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # the caller's connection, which is closed after the answer
+            if match := re.match(r"socket:\[(\d+)\]", str(link.readlink())):
+                inodes.add(match[1])
     remote = {
         line.split()[2]
         for table in ("tcp", "tcp6")

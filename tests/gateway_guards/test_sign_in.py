@@ -270,12 +270,12 @@ def test_an_issuer_in_trouble_keeps_its_keys_for_a_while_and_then_nobody_is_let_
 
 
 def test_a_slow_issuer_holds_nobody_up_for_long(issuer: Issuer) -> None:
-    issuer.seconds = 6
+    issuer.seconds = 20
     began = time.monotonic()
     with pytest.raises(Refused) as refused:
         judged(issuer, token())
     assert refused.value.status == 503
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
 
 
 @pytest.mark.parametrize(

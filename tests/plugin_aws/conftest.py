@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from sandbox.daemon.child import free_port
 from sandbox.plugins.aws.provider import AwsProvider
 from sandbox.plugins.protocol import Diff, Resource
 from sandbox.state import World
@@ -90,9 +91,7 @@ class Made:
 
 @pytest.fixture(scope="session")
 def aws_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     home = tmp_path_factory.mktemp("home")
     before = os.environ.get("BASTIDE_SANDBOX_HOME")
     os.environ["BASTIDE_SANDBOX_HOME"] = str(home)

@@ -175,12 +175,14 @@ def test_a_helm_dies_with_its_plugin(tmp_path: Path) -> None:
     )
     root = Path(toolchain.__file__).parents[2]
     plugin = subprocess.Popen([sys.executable, "-c", program], cwd=root)
-    until = time.monotonic() + 20
-    while not (pid.exists() and pid.read_text().strip()) and time.monotonic() < until:
+    until = time.monotonic() + 60
+    while not (pid.exists() and pid.read_text().strip()):
+        assert time.monotonic() < until
         time.sleep(0.05)
     child = int(pid.read_text())
     plugin.send_signal(signal.SIGKILL)
     plugin.wait()
+    until = time.monotonic() + 20
     while time.monotonic() < until:
         try:
             os.kill(child, 0)

@@ -209,11 +209,16 @@ def test_a_pod_that_waits_for_karpenter_is_told_so(
         }
         client.request("POST", pods, body=pod)
     for name, told in (("here", True), ("there", False)):
-        (line,) = until(lambda name=name: reasons_for(client, [client.get(f"{pods}/{name}")]))  # type: ignore[misc]
-        assert "Unschedulable" in line
+        # The scheduler's event comes before its verdict.
+        (line,) = until(lambda name=name: unschedulable(client, f"{pods}/{name}"))  # type: ignore[misc]
         assert ("Karpenter would make a node of NodePool elastic for it" in line) is told
     client.request("DELETE", f"/api/v1/namespaces/{space}")
     client.request("DELETE", "/apis/karpenter.sh/v1/nodepools/elastic")
+
+
+def unschedulable(client: Client, pod: str) -> list[str]:
+    """What is said of a pod that does not fit."""
+    return [line for line in reasons_for(client, [client.get(pod)]) if "Unschedulable" in line]
 
 
 def until(condition: Any) -> Any:

@@ -148,6 +148,20 @@ def test_an_atomic_release_leaves_nothing_and_still_says_why(
     assert driver.provider.read(resource, f"{namespace}/web", {}, inputs) is None
 
 
+def kill_when_pending(driver: Driver, helm: subprocess.Popen[bytes], namespace: str) -> None:
+    """Ends Helm by kill -9 as soon as it has written down that it works on a revision."""
+    deadline = time.monotonic() + 60
+    while not any(
+        item["status"].startswith("pending")
+        for item in driver.provider._releases._history("web", ["--namespace", namespace])
+    ):
+        assert helm.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    helm.send_signal(signal.SIGKILL)
+    helm.wait()
+
+
 def test_a_revision_that_a_killed_helm_left_pending_is_rolled_back_first(
     driver: Driver, plane: ControlPlane, namespace: str, chart: Path, tmp_path: Path
 ) -> None:
@@ -157,9 +171,7 @@ def test_a_revision_that_a_killed_helm_left_pending_is_rolled_back_first(
     config.write_text(kubeconfig(plane))
     command = [str(toolchain.paths().helm), "upgrade", "web", str(chart), "--set", "replicas=1", "--wait"]
     helm = subprocess.Popen([*command, "--namespace", namespace, "--kubeconfig", str(config)])
-    time.sleep(3)
-    helm.send_signal(signal.SIGKILL)
-    helm.wait()
+    kill_when_pending(driver, helm, namespace)
     history = driver.provider._releases._history("web", ["--namespace", namespace])
     assert [item["status"] for item in history] == ["deployed", "pending-upgrade"]
 
@@ -179,9 +191,7 @@ def test_a_first_install_that_was_killed_is_uninstalled_first(
     config.write_text(kubeconfig(plane))
     command = [str(toolchain.paths().helm), "install", "web", str(chart), "--set", "replicas=1", "--wait"]
     helm = subprocess.Popen([*command, "--namespace", namespace, "--kubeconfig", str(config)])
-    time.sleep(3)
-    helm.send_signal(signal.SIGKILL)
-    helm.wait()
+    kill_when_pending(driver, helm, namespace)
     _, state, _ = driver.up(release(driver), inputs_of(chart, namespace))
     assert state["status"]["status"] == "deployed"
     assert any("nothing was deployed before" in line for _, line in driver.lines)

@@ -22,11 +22,11 @@ def test_a_deployment_that_does_not_fit_fails_with_the_schedulers_own_words(
     resource = driver.resource("apps/v1:Deployment")
     inputs = driver.check(resource, deployment(namespace))
     with pytest.raises(PartialError) as failed:
-        driver.provider.create(resource, inputs, False, 6)
+        driver.provider.create(resource, inputs, False, 15)
     first, last = failed.value.reasons[0], failed.value.reasons[-1]
     assert first.startswith("pod engine-")
     assert "Unschedulable: no nodes available to schedule pods" in first
-    assert last == "Deployment engine is not ready after 6 s: 0 of 1 replicas are available"
+    assert last == "Deployment engine is not ready after 15 s: 0 of 1 replicas are available"
     assert failed.value.resource_id == f"{namespace}/engine"
     assert failed.value.state["metadata"]["uid"]
     assert any(kind == "progress" and "Unschedulable" in line for kind, line in driver.lines)
@@ -42,7 +42,7 @@ def test_pods_that_admission_refuses_are_told_though_they_never_existed(driver: 
     made, state, _ = driver.up(space, {"metadata": {"name": "restricted", "labels": labels}})
     resource = driver.resource("apps/v1:Deployment")
     with pytest.raises(PartialError) as failed:
-        driver.provider.create(resource, driver.check(resource, deployment("restricted")), False, 4)
+        driver.provider.create(resource, driver.check(resource, deployment("restricted")), False, 15)
     assert 'violates PodSecurity "restricted' in failed.value.reasons[0]
     driver.provider.delete(space, made, state, {}, 60)
 
@@ -61,7 +61,7 @@ def test_a_cancelled_wait_ends_soon_and_keeps_the_object(driver: Driver, namespa
     began = time.monotonic()
     with pytest.raises(PartialError, match="was interrupted"):
         driver.provider.create(resource, inputs, False, 60)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 def test_a_service_without_pods_and_a_claim_without_a_class_say_so(driver: Driver, namespace: str) -> None:

@@ -113,7 +113,7 @@ def cluster(world: World) -> World:
         resourcesVpcConfig={"subnetIds": subnets},
         accessConfig={"authenticationMode": "API", "bootstrapClusterCreatorAdminPermissions": True},
     )
-    until("ACTIVE", lambda: eks.describe_cluster(name="one")["cluster"]["status"] == "ACTIVE", 90)
+    until("ACTIVE", lambda: eks.describe_cluster(name="one")["cluster"]["status"] == "ACTIVE", 240)
     namespaces = [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
         for name, labels in (("bastide-serving", PART_OF), ("bastide-gateway", PART_OF), ("tenant", {}))
@@ -142,9 +142,12 @@ def cluster(world: World) -> World:
     until("the engine's pod", lambda: "vllm-chat-0" in kubectl(world, "get", "pods", "-A", "-o", "name"))
     until(
         "the others' pods",
-        lambda: all(
-            each in kubectl(world, "get", "pods", "-A", "-o", "name")
-            for each in ("gateway-", "stranger-", "coredns-")
+        lambda: (
+            all(
+                each in kubectl(world, "get", "pods", "-A", "-o", "name")
+                for each in ("gateway-", "stranger-", "coredns-")
+            )
+            and "gateway-" in kubectl(world, "get", "pods", "-n", "tenant", "-o", "name")
         ),
     )
     return world

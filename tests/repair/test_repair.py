@@ -222,6 +222,7 @@ def test_a_pid_that_was_given_to_a_newer_process_does_not_hold_the_lock(project:
 def stand_in(project: Project, stack: str, engine: str) -> subprocess.Popen[bytes]:
     """A process with the arguments of a program that an engine runs."""
     options = ["--project", "small", "--stack", stack, "--engine", engine, "--monitor", engine]
+    options += ["--root_directory", str(project.folder)]
     return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", *options])
 
 

@@ -164,7 +164,7 @@ def test_tries_are_as_many_as_the_table_says(judged: dict[str, Any]) -> None:
 def test_a_hung_deployment_costs_no_more_than_the_checks_reckon(judged: dict[str, Any]) -> None:
     found = only(judged, "regulated, hang")
     chat = sample().routes[0]
-    assert 3 * chat.timeout_seconds <= found["seconds"] <= routes_traffic.group_seconds(chat) + 3
+    assert 3 * chat.timeout_seconds <= found["seconds"] <= routes_traffic.group_seconds(chat) + 10
 
 
 def test_a_weight_of_nothing_gets_nothing(judged: dict[str, Any]) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from sandbox.aws.client import Aws
+from sandbox.daemon.child import free_port
 from sandbox.state import aws_client
 
 REGION = "us-east-1"
@@ -117,9 +117,7 @@ class Account:
 
 
 def _serve(*flags: str) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [
         sys.executable,
         "-m",
@@ -133,7 +131,9 @@ def _serve(*flags: str) -> Iterator[str]:
     process = subprocess.Popen(command)
     endpoint = f"http://127.0.0.1:{port}"
     try:
-        wait_for(Aws(endpoint).healthy, 30)
+        # A loaded machine of two cores took 12 s.
+        wait_for(lambda: process.poll() is not None or Aws(endpoint).healthy(), 120)
+        assert process.poll() is None, "the sandbox's AWS did not start"
         yield endpoint
     finally:
         process.terminate()

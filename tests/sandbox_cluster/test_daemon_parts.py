@@ -164,7 +164,7 @@ def test_down_ends_a_daemon_that_is_still_starting(
     )
     daemon = subprocess.Popen([sys.executable, "-c", script])
     try:
-        assert _until(lambda: lifecycle._daemon() == daemon.pid, 10)
+        assert _until(lambda: lifecycle._daemon() == daemon.pid, 60)
         assert lifecycle.running() is None
         assert cli.main(["sandbox", "down"]) == 0
         assert daemon.wait(1) != 0

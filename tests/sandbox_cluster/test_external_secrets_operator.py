@@ -38,7 +38,7 @@ SECRET = f"/api/v1/namespaces/{NAMESPACE}/secrets/{names.GATEWAY_SECRETS}"
 @pytest.fixture(scope="module")
 def settings() -> Settings:
     raw = read_stack_file(STACK)
-    return Settings.load({**raw, "gateway": {"enabled": True}, "secrets": {"refreshSeconds": 30}})
+    return Settings.load({**raw, "gateway": {"enabled": True}, "secrets": {"refreshSeconds": 300}})
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def manager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, str
     endpoint = f"http://127.0.0.1:{port}"
     found = aws_client("secretsmanager", "us-east-1", endpoint)
     try:
-        until(lambda: answers(found), 60)
+        until(lambda: answers(found), 120)
         yield found, endpoint
     finally:
         child.stop()
@@ -65,7 +65,7 @@ def answers(manager: Any) -> bool:
     return True
 
 
-def until(holds: Callable[[], Any], seconds: float = 30) -> Any:
+def until(holds: Callable[[], Any], seconds: float = 90) -> Any:
     deadline = time.monotonic() + seconds
     while not (found := holds()):
         assert time.monotonic() < deadline, "it did not come to be in time"
@@ -188,8 +188,8 @@ def test_a_renewed_value_arrives_at_once_when_the_program_says_that_it_is_anothe
     )
     annotations = {VERSION_ANNOTATION: secret_values.version({master.name: version})}
     delivered.merge(f"{EXTERNAL}/{names.GATEWAY_SECRETS}", {"metadata": {"annotations": annotations}})
-    # Sooner than the interval of 30 s, or the annotation would be without effect.
-    until(lambda: data(delivered)[master.name] != before[master.name], 20)
+    # Sooner than the interval of 300 s, or the annotation would be without effect.
+    until(lambda: data(delivered)[master.name] != before[master.name], 120)
     assert data(delivered)["gateway-salt-key"] == before["gateway-salt-key"], "the salt never changes"
 
 

@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.world, pytest.mark.xdist_group("cluster-world-updates"
 
 __all__ = ["cluster", "roles", "subnets"]  # fixtures that this module's own world goes through
 
-DRAIN_SECONDS = 20
+DRAIN_SECONDS = 40
 """Long enough for pods of two replicas to move one after the other (3 s, and more on a busy machine), short enough to
 be waited for."""
 

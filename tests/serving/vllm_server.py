@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sandbox.daemon.child import free_port
 from sandbox.toolchain import environments
 
 READY_SECONDS = 240
@@ -50,9 +50,7 @@ class VllmServer:
     @contextmanager
     def rendered(cls, arguments: Sequence[str], environment: dict[str, str]) -> Iterator[VllmServer]:
         """Starts it with a whole command line, on an address and port of its own."""
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         command = [
             str(environments.ensure(environments.VLLM)),
             *("-m", "vllm.entrypoints.openai.api_server"),

@@ -18,6 +18,13 @@ from sandbox.plugins.server import serve
 WORLD = Path(os.environ["TINY_WORLD"])
 
 
+def write(path: Path, inputs: dict) -> None:
+    """Whole or not at all: the tests look while it is written."""
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps(inputs))
+    new.replace(path)
+
+
 class Tiny(Provider):
     name = "tiny"
     version = "0.1.0"
@@ -40,7 +47,7 @@ class Tiny(Provider):
         path = WORLD / f"{new_id}.json"
         if path.exists():
             raise PluginError(f"a thing named {new_id} exists already")
-        path.write_text(json.dumps(inputs))
+        write(path, inputs)
         time.sleep(inputs.get("linger", 0))
         return new_id, inputs
 
@@ -53,7 +60,7 @@ class Tiny(Provider):
 
     def update(self, resource, resource_id, old_state, old_inputs, new_inputs, preview, timeout):
         if not preview:
-            (WORLD / f"{resource_id}.json").write_text(json.dumps(new_inputs))
+            write(WORLD / f"{resource_id}.json", new_inputs)
         return new_inputs
 
     def delete(self, resource, resource_id, state, inputs, timeout):
