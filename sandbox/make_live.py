@@ -14,11 +14,10 @@ from typing import Final
 from bastide import names
 from sandbox import make_up
 from sandbox.environment import full_environment
-from sandbox.live import first_answer, gateway, programs, switch
+from sandbox.live import first_answer, gateway, parts, switch
 from sandbox.live.forward import ForwardError, forward
 from sandbox.live.gateway import GatewayError
 from sandbox.state import World
-from sandbox.toolchain import databases, environments, prisma_client
 from sandbox.toolchain.build import BuildError
 
 FIRST_PORT: Final = 8000
@@ -29,11 +28,7 @@ def main() -> int:
     """Returns the exit status."""
     began = time.monotonic()
     try:
-        programs.ensure()
-        for each in environments.ALL:
-            environments.ensure(each)
-        prisma_client.ensure()
-        databases.ensure_all()
+        parts.ensure()
     except BuildError as error:
         print(f"make live: {error}", file=sys.stderr)
         return 1

@@ -7,8 +7,8 @@ from __future__ import annotations
 import sys
 import time
 
-from sandbox.live import programs as live
-from sandbox.toolchain import databases, environments, operator, paths, prisma_client
+from sandbox.live import parts
+from sandbox.toolchain import paths
 from sandbox.toolchain.build import BuildError
 
 
@@ -18,12 +18,7 @@ def main() -> int:
     try:
         tools = paths(build=True)
         if "all" in sys.argv[1:]:
-            live.ensure()
-            operator.ensure()
-            for each in environments.ALL:
-                environments.ensure(each)
-            prisma_client.ensure()
-            databases.ensure_all()
+            parts.ensure()
     except BuildError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
