@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 import time
 from decimal import Decimal
@@ -13,11 +12,9 @@ from typing import Final
 
 from bastide import names
 from sandbox import make_up
-from sandbox.environment import full_environment
 from sandbox.live import first_answer, gateway, parts, switch
 from sandbox.live.forward import ForwardError, forward
 from sandbox.live.gateway import GatewayError
-from sandbox.state import World
 from sandbox.toolchain.build import BuildError
 
 FIRST_PORT: Final = 8000
@@ -40,7 +37,6 @@ def main() -> int:
     if status != 0:
         return status
     try:
-        _choose()
         _requests()
         if make_up.settings().gateway.enabled:
             _gateway()
@@ -49,17 +45,6 @@ def main() -> int:
         return 1
     print(f"\nAll of it took {(time.monotonic() - began) / 60:.1f} m. The engines answer until `make down`.")
     return 0
-
-
-def _choose() -> None:
-    """Makes the live cluster the kubeconfig's current one, as `aws eks update-kubeconfig` does of a cluster that it is
-    told of: the commands that are shown now are about it, whatever regions there were before."""
-    chosen = ["kubectl", "config", "use-context", make_up.settings().cluster_name]
-    done = subprocess.run(
-        chosen, capture_output=True, text=True, env=full_environment(World.find()), check=False
-    )
-    if done.returncode != 0:
-        raise GatewayError(f"the kubeconfig's context could not be chosen: {done.stderr.strip()}")
 
 
 def _requests() -> None:

@@ -98,6 +98,9 @@ def _store_exists() -> bool:
 
 def _region() -> None:
     _must("pulumi", "up", "--yes", "--stack", STACK)
+    # As `aws eks update-kubeconfig` does of a cluster that it is told of: the commands that come are about this one,
+    # whatever regions there were before.
+    _must("kubectl", "config", "use-context", settings().cluster_name)
 
 
 def main() -> int:
