@@ -190,7 +190,7 @@ def test_any_progress_starts_the_time_anew(pod: Pod, what: str, value: float) ->
     # A long prompt moves no token, but the cache grows with each of its parts.
     setattr(pod.engine, what, value)
     assert pod.probe() == (WELL, "well: 2 request(s)")
-    pod.passed(90)
+    pod.passed(110)
     assert pod.probe()[0] == WELL
 
 
@@ -200,7 +200,7 @@ def test_an_engine_that_was_idle_for_long_has_the_whole_time_for_its_next_reques
     assert pod.probe()[0] == WELL
     pod.passed(110)
     assert pod.probe() == (WELL, "well: idle, and it answers")
-    pod.passed(90)
+    pod.passed(110)
     pod.engine.running = 1
     assert pod.probe()[0] == WELL
 

@@ -69,8 +69,7 @@ def test_a_virtual_key_administers_nothing(live: World) -> None:
 
 def test_limits_of_a_key_hold_at_the_number(live: World) -> None:
     key = live.key("open", rpm_limit=7)
-    # As many at once as a loaded machine answers within the bound of a question to Redis.
-    with ThreadPoolExecutor(3) as pool:
+    with ThreadPoolExecutor(10) as pool:
         found = Counter(answer.status_code for answer in pool.map(lambda _: live.ask(key), range(20)))
     assert found == {200: 7, 429: 13}
     poor = live.key("open", max_budget=0.000_12)
