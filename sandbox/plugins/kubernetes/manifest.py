@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import yaml
 
+from sandbox.plugins.kubernetes import waits
 from sandbox.plugins.kubernetes.client import ApiError, Client, NoAccessError, NoKindError
 from sandbox.plugins.kubernetes.objects import STRICT
 from sandbox.plugins.kubernetes.reasons import MOST, WORKLOADS
@@ -88,6 +89,20 @@ def live_objects(client: Client, manifest: str, namespace: str) -> list[Object]:
         live = client.find(kind.path(own, item["metadata"]["name"]))
         if live is not None:
             found.append(live)
+    return found
+
+
+def still_there(client: Client, manifest: str, namespace: str) -> list[str]:
+    """What of a manifest is still there and why, one line each."""
+    found = []
+    for item in parse(manifest):
+        try:
+            kind = client.kind(item["apiVersion"], item["kind"])
+        except PluginError:
+            continue  # its definition is gone, and so is the object
+        name = item["metadata"]["name"]
+        if live := client.find(kind.path(item["metadata"].get("namespace") or namespace, name)):
+            found.append(f"{item['kind']} {name} is still there: {waits.why_not_gone(live)}")
     return found
 
 

@@ -25,6 +25,7 @@ from sandbox.plugins.kubernetes.manifest import (
     judge,
     live_objects,
     resource_names,
+    still_there,
     value_documents,
     with_placeholders,
 )
@@ -186,14 +187,15 @@ class Releases:
         return resource_id, {**inputs, **found}, inputs
 
     def delete(self, resource: Resource, resource_id: str, state: Object, timeout: float) -> None:
-        """Uninstalls and waits until the release's objects are gone."""
+        """Uninstalls and waits until the release's objects are gone; says what of them stays, and why."""
         if state.get("notRendered"):
             charts.note(resource, None)
             return
         namespace, _, name = resource_id.rpartition("/")
         limit = timeout or waits.DEFAULT_S
+        client, manifest = self._client(), ""
         try:
-            self._client()
+            manifest = self._manifest(name, namespace)  # gone with the release, also where objects stay
             self.helm.run(
                 [
                     *("uninstall", name, "--namespace", namespace, "--ignore-not-found", "--wait"),
@@ -203,7 +205,8 @@ class Releases:
                 long=True,
             )
         except HelmError as error:
-            raise PluginError(f"release {resource_id}: {error}") from None
+            left = still_there(client, manifest, namespace)
+            raise PluginError("; ".join([f"release {resource_id}: {error}", *left])) from None
         charts.note(resource, None)
 
     def _preview(self, inputs: Object, say: Say) -> None:
@@ -298,6 +301,14 @@ class Releases:
             self.helm.run(["uninstall", name, *place, "--wait"], limit_s=2 * DEFAULT_S, long=True)
         history = self._history(name, place)
         return int(history[-1]["revision"]) if history else 0
+
+    def _manifest(self, name: str, namespace: str) -> str:
+        try:
+            return self.helm.run(["get", "manifest", name, "--namespace", namespace])
+        except HelmError as error:
+            if "not found" in str(error):
+                return ""
+            raise
 
     def _history(self, name: str, place: list[str]) -> list[Object]:
         try:

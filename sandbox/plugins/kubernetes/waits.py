@@ -118,7 +118,11 @@ def why_not_gone(live: Object) -> str:
     if live.get("kind") == "Namespace":
         return "; ".join(text for text in content if text) or "it is still being emptied"
     if holders:
-        return f"finalizers hold it until their controllers remove them: {', '.join(holders)}"
+        told = [
+            item["message"] for item in conditions if item["type"] == "Terminating" and item.get("message")
+        ]
+        text = f"finalizers hold it until their controllers remove them: {', '.join(holders)}"
+        return "; ".join([text, *told])
     return "the API server has not removed it yet; its grace period may be long"
 
 
