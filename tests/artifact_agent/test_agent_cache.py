@@ -20,6 +20,7 @@ from bastide.models.manifest import Manifest, scan
 from bastide.models.publish import publish
 from bastide.models.signing import FileSigner
 from tests.artifact_agent.conftest import ROOT
+from tests.waits import PATIENCE_S
 
 GIB = 1024**3
 
@@ -71,7 +72,7 @@ def pod(environment: Callable[..., dict[str, str]], tmp_path: Path) -> Iterator[
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, int]:
     """Exit status, and bytes that came from the bucket."""
-    out, error = process.communicate(timeout=60)
+    out, error = process.communicate(timeout=PATIENCE_S)
     assert "Traceback" not in error, error
     return process.returncode, sum(json.loads(line)["bytesFetched"] for line in out.splitlines())
 

@@ -19,6 +19,8 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from dockerfile_parse import DockerfileParser
 
+from tests.waits import PATIENCE_S
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "images/artifact-agent"
 AGENT = ROOT / "artifact_agent"
@@ -123,7 +125,7 @@ def sbom(path: Path) -> dict[str, Any]:
         ],
         check=True,
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )  # fmt: skip
     found: dict[str, Any] = json.loads(path.read_text())
     return found

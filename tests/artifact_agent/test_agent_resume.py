@@ -18,6 +18,7 @@ from artifact_agent.errors import RefusedError
 from artifact_agent.store import Found, Store
 from bastide.models.manifest import Manifest
 from tests.artifact_agent.conftest import PREFIX, ROOT, Agent
+from tests.waits import PATIENCE_S
 
 CHUNK = 16 * 1024
 
@@ -50,7 +51,7 @@ def killed(environment: Callable[..., dict[str, str]], manifest: Manifest) -> Ca
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
         )
 
     return run

@@ -19,6 +19,7 @@ from bastide.settings import Settings
 from sandbox.aws.client import Aws
 from sandbox.toolchain import paths
 from tests.bootstrap.conftest import STACKS, writes
+from tests.waits import PATIENCE_S
 
 
 def run(account: Account, mode: Mode = Mode.APPLY) -> dict[str, Outcome]:
@@ -228,7 +229,7 @@ def test_pulumi_itself_takes_the_bucket_and_the_key(
             env=environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr

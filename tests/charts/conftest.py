@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from sandbox.toolchain import paths
+from tests.waits import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 DIGEST = "sha256:" + "ab" * 32
@@ -41,7 +42,7 @@ class Rendered:
 
 def helm(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [str(paths().helm), *arguments], input=given, capture_output=True, text=True, timeout=60
+        [str(paths().helm), *arguments], input=given, capture_output=True, text=True, timeout=PATIENCE_S
     )
 
 

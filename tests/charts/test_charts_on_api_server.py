@@ -16,6 +16,7 @@ from sandbox.cluster.control_plane import ControlPlane, ControlPlaneSpec
 from sandbox.daemon.child import free_port
 from sandbox.toolchain import paths
 from tests.charts.conftest import ROOT, helm
+from tests.waits import PATIENCE_S
 
 Kubectl = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -36,7 +37,7 @@ def kubectl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
             input=given,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
         )
 
     try:

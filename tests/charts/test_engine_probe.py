@@ -18,6 +18,7 @@ import pytest
 
 from sandbox.daemon.child import free_port
 from tests.charts.conftest import ROOT
+from tests.waits import PATIENCE_S
 
 SCRIPT = ROOT / "charts/vllm/files/engine_probe.py"
 WELL, LOADING, DEAD, HUNG, STALLED, GPU = range(6)
@@ -95,7 +96,7 @@ class Pod:
             [sys.executable, "-I", "-S", str(SCRIPT), mode, str(file)],
             capture_output=True,
             text=True,
-            timeout=40,
+            timeout=PATIENCE_S,
             env={"PATH": path, "TERMINATION_LOG": str(self.folder / "termination")},
         )
         assert done.stderr == ""
@@ -332,7 +333,7 @@ def test_a_proxy_that_is_gone_takes_no_time_away_from_the_clients(pod: Pod) -> N
     done = subprocess.run(
         [sys.executable, "-I", "-S", str(SCRIPT), "prestop", str(config(pod))],
         capture_output=True,
-        timeout=20,
+        timeout=PATIENCE_S,
     )
     assert time.monotonic() - began >= 1
     assert done.returncode == 0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import pytest
 
 from sandbox.daemon.child import free_port
 from tests.charts.conftest import ROOT
+from tests.waits import PATIENCE_S, listens, until
 
 SCRIPT = ROOT / "charts/vllm/files/engine_probe.py"
 
@@ -42,12 +42,6 @@ sys.exit(3)
 """
 
 
-def listens(port: int) -> bool:
-    """Whether somebody takes connections there; the network is the container's too."""
-    with socket.socket() as one:
-        return one.connect_ex(("127.0.0.1", port)) == 0
-
-
 class Container:
     """A first process and what it started, in a namespace of their own."""
 
@@ -61,14 +55,13 @@ class Container:
                 *(sys.executable, "-c", LOADS, str(ready), *arguments),
             ]
         )
-        end = time.monotonic() + 20
-        while not ready.exists():
+
+        def goes_on() -> None:
             assert self.process.poll() is None
-            assert time.monotonic() < end
-            time.sleep(0.05)
-        while arguments and not listens(int(arguments[0])):
-            assert time.monotonic() < end
-            time.sleep(0.05)
+
+        until(ready.exists, goes_on=goes_on)
+        if arguments:
+            until(lambda: listens(int(arguments[0])), goes_on=goes_on)
         (self.first,) = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
 
     def exec(self, config: Path) -> tuple[int, str]:
@@ -80,7 +73,7 @@ class Container:
             ],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
         )
         return done.returncode, done.stdout.strip() or done.stderr
 
@@ -118,7 +111,7 @@ def test_an_engine_that_never_answered_is_ended_at_once_and_nobody_else(
     assert said.startswith("it never answered: its processes are ended")
     # The first process saw the core's end and ended too, long before any grace period; with it the hook may end.
     assert status in (0, -9)
-    assert container.process.wait(10) == 3
+    assert container.process.wait(PATIENCE_S) == 3
     assert time.monotonic() - began < 20
     assert bystander.poll() is None
 
@@ -157,7 +150,7 @@ def test_outside_a_container_nothing_is_ended(config: Path, bystander: subproces
         [sys.executable, "-I", "-S", str(SCRIPT), "prestop", str(config)],
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=PATIENCE_S,
     )
     assert (done.returncode, done.stdout.strip()) == (0, "it never answered: nobody is waited for")
     assert bystander.poll() is None
@@ -167,7 +160,9 @@ def test_a_restarted_engine_that_loads_again_has_not_answered(tmp_path: Path, co
     """The state lies in a volume of the pod, which outlives the container."""
     (tmp_path / "state").write_text(json.dumps({"answered": 1.0, "cores": {}}))
     done = subprocess.run(
-        [sys.executable, "-I", "-S", str(SCRIPT), "startup", str(config)], capture_output=True, timeout=20
+        [sys.executable, "-I", "-S", str(SCRIPT), "startup", str(config)],
+        capture_output=True,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 1
     assert json.loads((tmp_path / "state").read_text()) == {}

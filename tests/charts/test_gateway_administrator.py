@@ -20,6 +20,7 @@ from bastide.settings import CreatedDatabase
 from sandbox.data.postgres import Postgres
 from sandbox.toolchain import environments
 from tests.charts.conftest import ROOT
+from tests.waits import PATIENCE_S
 
 pytestmark = pytest.mark.xdist_group("litellm")
 
@@ -76,7 +77,7 @@ class Place:
             env={**given, **changed},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
         )
 
 
@@ -106,7 +107,9 @@ def as_user(place: Place, statement: str) -> subprocess.CompletedProcess[str]:
     )
     python = environments.ensure(environments.LITELLM)
     where = (place.database.host, str(place.database.port), USERS, statement)
-    return subprocess.run([str(python), "-c", code, *where], capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        [str(python), "-c", code, *where], capture_output=True, text=True, timeout=PATIENCE_S
+    )
 
 
 def test_the_user_is_made_once_and_again_and_may_make_tables_and_nothing_more(place: Place) -> None:

@@ -24,6 +24,7 @@ from tests.charts.conftest import ROOT, changed
 from tests.charts.test_engine_probe import HUNG, SCRIPT, STALLED, WELL
 from tests.charts.vllm_proxy import Pod, proxied
 from tests.serving.vllm_server import VllmServer
+from tests.waits import PATIENCE_S
 
 pytestmark = [pytest.mark.proof, pytest.mark.xdist_group("vllm")]
 
@@ -61,13 +62,13 @@ class RealPod:
             [sys.executable, "-I", "-S", str(SCRIPT), mode, str(self.folder / "config.json")],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
             env={"PATH": "/usr/bin:/bin", "TERMINATION_LOG": str(self.folder / "termination")},
         )
         assert done.stderr == ""
         return done.returncode, done.stdout.strip()
 
-    def until(self, wanted: int, seconds: float = 40) -> str:
+    def until(self, wanted: int, seconds: float = PATIENCE_S) -> str:
         """Probes each second, as kubelet does each ten, until this verdict; what it said."""
         end = time.monotonic() + seconds
         while True:
@@ -101,7 +102,7 @@ class RealPod:
             "ignore_eos": True,
             "stream": stream,
         }
-        connection = http.client.HTTPConnection("127.0.0.1", self.proxy.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.proxy.port, timeout=PATIENCE_S)
         connection.request("POST", "/v1/completions", json.dumps(body), {"Content-Type": "application/json"})
         return connection.getresponse()
 
@@ -151,7 +152,7 @@ def helm_test(url: str) -> tuple[int, str]:
         [sys.executable, "-I", "-S", str(script), url, "tiny-qwen2", "generate"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE_S,
         env={"PATH": "/usr/bin:/bin"},
     )
     return done.returncode, (done.stdout or done.stderr).strip()
@@ -173,7 +174,7 @@ def test_a_core_that_stands_is_found_while_nobody_asks_and_is_well_again_when_it
         assert pod.proxy.ask("GET", "/health")[0] == 200
         said = pod.until(STALLED)
     assert "one token took over" in said
-    assert pod.until(WELL, 20).startswith("well")
+    assert pod.until(WELL).startswith("well")
 
 
 def test_a_core_that_stands_in_the_middle_of_an_answer_is_stalled(pod: RealPod) -> None:
@@ -210,4 +211,4 @@ def test_a_stream_that_runs_when_the_pod_ends_ends_whole(pod: RealPod) -> None:
     pieces = [json.loads(line[6:]) for line in text.splitlines() if line.startswith(b"data: {")]
     assert pieces[-1]["choices"][0]["finish_reason"] == "length"
     assert text.rstrip().endswith(b"data: [DONE]")
-    assert pod.server.process.wait(30) == 0
+    assert pod.server.process.wait(PATIENCE_S) == 0

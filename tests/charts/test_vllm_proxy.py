@@ -12,6 +12,7 @@ import pytest
 
 from tests.charts.conftest import changed
 from tests.charts.vllm_proxy import LIMIT, Pod, running, values_of_sandbox
+from tests.waits import PATIENCE_S
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +95,7 @@ def test_a_request_above_the_limit_gets_413_and_one_below_passes(pod: Pod) -> No
 
 
 def test_a_stream_is_passed_on_piece_by_piece(pod: Pod) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", pod.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", pod.port, timeout=PATIENCE_S)
     connection.request("POST", "/v1/completions", b'{"stream": true}', {"Content-Type": "application/json"})
     answer = connection.getresponse()
     # The engine holds back the second piece until the first was seen.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from tests.charts.conftest import changed
 from tests.charts.vllm_proxy import running, values_of_sandbox
+from tests.waits import until
 
 
 def certificate(folder: Path, name: str) -> str:
@@ -73,9 +73,7 @@ def test_tls_shows_a_renewed_certificate_without_a_restart(tmp_path: Path) -> No
     with running(tmp_path, changed(values_of_sandbox(), "tls.secretName", "vllm-chat-tls"), tls) as pod:
         assert shown(pod.port) == (first, "TLSv1.3")
         second = certificate(tls, "second")
-        end = time.monotonic() + 20
-        while shown(pod.port)[0] == first and time.monotonic() < end:
-            time.sleep(0.1)
+        until(lambda: shown(pod.port)[0] != first, "another certificate")
         assert shown(pod.port)[0] == second
         # Who speaks plain HTTP gets no answer.
         with pytest.raises((http.client.HTTPException, OSError)):

@@ -14,6 +14,7 @@ import pytest
 
 from tests.charts.conftest import changed
 from tests.charts.vllm_proxy import envoy, listening, running, values_of_sandbox
+from tests.waits import PATIENCE_S, until
 
 
 @pytest.fixture(scope="module")
@@ -40,10 +41,10 @@ def test_a_connection_without_a_request_ends_before_the_engine_does_and_a_stream
 ) -> None:
     values = changed(base, "engine.preStopSeconds", 5)
     with running(tmp_path, values) as pod:
-        idle = http.client.HTTPConnection("127.0.0.1", pod.port, timeout=20)
+        idle = http.client.HTTPConnection("127.0.0.1", pod.port, timeout=PATIENCE_S)
         idle.request("GET", "/v1/models")
         idle.getresponse().read()
-        stream = http.client.HTTPConnection("127.0.0.1", pod.port, timeout=20)
+        stream = http.client.HTTPConnection("127.0.0.1", pod.port, timeout=PATIENCE_S)
         stream.request("POST", "/v1/completions", b'{"stream": true}', {"Content-Type": "application/json"})
         answer = stream.getresponse()
         assert answer.readline() == b"data: one\n"
@@ -90,7 +91,7 @@ def test_bodies_of_many_clients_do_not_take_more_memory_than_the_proxy_has_nor_a
     values = changed(values, "proxy.memoryMib", 400)
     head = b"POST /v1/completions HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size
     with running(tmp_path, values) as pod:
-        stream = http.client.HTTPConnection("127.0.0.1", pod.port, timeout=20)
+        stream = http.client.HTTPConnection("127.0.0.1", pod.port, timeout=PATIENCE_S)
         stream.request("POST", "/v1/completions", b'{"stream": true}')
         answer = stream.getresponse()
         assert answer.readline() == b"data: one\n"
@@ -101,7 +102,7 @@ def test_bodies_of_many_clients_do_not_take_more_memory_than_the_proxy_has_nor_a
         left = dict.fromkeys(held, size - 1024)
         for each in held:
             each.setblocking(False)
-        end = time.monotonic() + 60
+        end = time.monotonic() + PATIENCE_S
         while left and time.monotonic() < end:
             _, ready, _ = select.select([], list(left), [], 0.5)
             for each in ready:
@@ -112,17 +113,14 @@ def test_bodies_of_many_clients_do_not_take_more_memory_than_the_proxy_has_nor_a
                 if not left[each]:
                     del left[each]
         # Who is cut off gets an answer or an end; the others wait.
-        assert select.select(held, [], [], 10)[0]
+        assert select.select(held, [], [], PATIENCE_S)[0]
         assert _resident(pod.process.pid) < values["proxy"]["memoryMib"]
         assert pod.ask("GET", "/metrics/proxy", port=pod.metrics)[0] == 200
         pod.released.set()
         assert answer.read() == b"\ndata: two\n\n"
         for each in held:
             each.close()
-        end = time.monotonic() + 20
-        while pod.ask("GET", "/v1/models")[0] != 200 and time.monotonic() < end:
-            time.sleep(0.2)
-        assert pod.ask("GET", "/v1/models")[0] == 200
+        until(lambda: pod.ask("GET", "/v1/models")[0] == 200)
 
 
 def test_an_engine_that_is_not_there_is_503(base: dict[str, Any], tmp_path: Path) -> None:

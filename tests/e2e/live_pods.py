@@ -14,6 +14,8 @@ from typing import Any
 
 import urllib3
 
+from tests.waits import PATIENCE_S, until
+
 from .conftest import Sandbox
 
 NAMESPACE = "bastide-serving"
@@ -23,19 +25,6 @@ PORT = 18431
 EMBED_PORT = 18432
 PAUSE = 1.0
 """Seconds between a client's requests while new engines load on the same cores."""
-LOADS_WITHIN = 420.0
-"""Seconds until an engine must be ready: 40 on two idle cores, minutes where other tests run."""
-
-
-def until(what: str, holds: Callable[[], Any], seconds: float = LOADS_WITHIN) -> Any:
-    """Waits until `holds` gives something, and returns it."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = holds()
-        if found:
-            return found
-        time.sleep(0.5)
-    raise AssertionError(f"{what}: not within {seconds:.0f} s")
 
 
 def pod_or_none(sandbox: Sandbox, name: str) -> dict[str, Any] | None:
@@ -58,8 +47,8 @@ def delete(sandbox: Sandbox, name: str) -> None:
     gone = sandbox.run("kubectl", "delete", "pod", "--namespace", NAMESPACE, name, "--wait=false")
     assert gone.code == 0, gone.text
     until(
-        f"{name} is gone",
         lambda: (pod_or_none(sandbox, name) or {"metadata": {}})["metadata"].get("uid") != before,
+        f"{name} is gone",
     )
 
 
@@ -129,7 +118,7 @@ def embed(*texts: str, keep: bool = True) -> urllib3.BaseHTTPResponse:
     """A request for vectors through the Service."""
     body = {"model": "tiny-qwen2", "input": list(texts)}
     return _pool(EMBED_PORT, keep).request(
-        "POST", "/v1/embeddings", json=body, timeout=120, retries=False, headers=_headers(keep)
+        "POST", "/v1/embeddings", json=body, timeout=PATIENCE_S, retries=False, headers=_headers(keep)
     )
 
 
@@ -139,7 +128,7 @@ def _headers(keep: bool) -> dict[str, str]:
 
 def get(path: str, port: int = PORT) -> int:
     """The status of a path of the engine's."""
-    return _pool(port).request("GET", path, timeout=10, retries=False).status
+    return _pool(port).request("GET", path, timeout=PATIENCE_S, retries=False).status
 
 
 def trust(sandbox: Sandbox, port: int, release: str) -> None:

@@ -20,14 +20,15 @@ from threading import Lock
 from typing import Any
 
 import pytest
+from live_pods import NAMESPACE, processes, ready
 
 from sandbox.live import first_answer, gateway, provider
 from sandbox.live.first_answer import Answer
 from sandbox.live.gateway import Access
 from tests.secret_scan import SecretScanner
+from tests.waits import PATIENCE_S, until
 
 from .conftest import REGION, Sandbox, Stack
-from .live_pods import NAMESPACE, processes, ready, until
 from .live_stack import CLUSTER, apply_live
 
 pytestmark = [pytest.mark.world, pytest.mark.proof, pytest.mark.xdist_group("vllm")]
@@ -88,7 +89,7 @@ def gate(live: Stack, sandbox: Sandbox) -> Gate:
 @pytest.fixture
 def all_ready(live: Stack, sandbox: Sandbox) -> None:
     """Every engine and both pods of the gateway, whatever the test before did to one."""
-    until("chat ready", lambda: ready(sandbox, "vllm-chat-0") and ready(sandbox, "vllm-chat-1"))
+    until(lambda: ready(sandbox, "vllm-chat-0") and ready(sandbox, "vllm-chat-1"), "chat ready")
 
 
 def test_cost_in_postgres_is_tokens_times_the_plans_price(gate: Gate) -> None:
@@ -211,7 +212,7 @@ def scale(sandbox: Sandbox, replicas: int) -> None:
         "kubectl", "scale", "statefulset", "vllm-chat", "--namespace", NAMESPACE, f"--replicas={replicas}"
     )
     assert done.code == 0, done.text
-    until("as many engines", lambda: engines(sandbox) == replicas)
+    until(lambda: engines(sandbox) == replicas, "as many engines")
 
 
 def engines(sandbox: Sandbox) -> int:
@@ -236,12 +237,12 @@ def test_a_part_that_stands_still_is_a_refusal_in_bounded_time_and_readiness_tel
         if part != "postgres":  # keys that are known, for a while, need no database
             assert refused.status == 503, refused
         assert took < 30
-        until("readiness tells", gate.unready, 120)
+        until(gate.unready, "readiness tells")
     finally:
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
-    until("ready again", lambda: not gate.unready(), 120)
-    assert until("an answer", lambda: gate.ask("clinic").status == 200, 120)
+    until(lambda: not gate.unready(), "ready again")
+    assert until(lambda: gate.ask("clinic").status == 200, "an answer")
 
 
 def parts(sandbox: Sandbox) -> dict[str, list[int]]:
@@ -301,7 +302,7 @@ def readable(gate: Gate, live: Stack) -> dict[str, str]:
     sandbox = gate.sandbox
     places = {
         "state": sandbox.run("pulumi", "stack", "export", "--stack", live.name).text,
-        "preview": sandbox.run("pulumi", "preview", "--stack", live.name, "--diff", timeout=300).text,
+        "preview": sandbox.run("pulumi", "preview", "--stack", live.name, "--diff", timeout=PATIENCE_S).text,
         "values": sandbox.run("helm", "get", "values", "gateway", "--namespace", GATEWAY).text,
         "manifest": sandbox.run("helm", "get", "manifest", "gateway", "--namespace", GATEWAY).text,
     }

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.gateway.gateway_world import World, world
+from tests.waits import until
 
 pytestmark = [pytest.mark.proof, pytest.mark.xdist_group("litellm")]
 
@@ -90,7 +91,7 @@ def test_a_store_that_does_not_answer(live: World, table: list[str], part: str) 
         if part == "redis":
             assert time.monotonic() - began < BOUND_S[part]
             assert (status, code) == (503, "limits_unavailable")
-        live.until(lambda: part in live.ready(False, REFUSES)["reasons"])
+        until(lambda: part in live.ready(False, REFUSES)["reasons"])
         began = time.monotonic()
         status, code = seen(live, table, f"{name}, told", REFUSES, key, "hello", "chat")
         assert time.monotonic() - began < BOUND_S[part]
@@ -100,7 +101,7 @@ def test_a_store_that_does_not_answer(live: World, table: list[str], part: str) 
         assert time.monotonic() - began < BOUND_S[part]
         live.ready(True, PASSES)
     live.ready(True, REFUSES)
-    live.until(lambda: live.ask(key).status_code == 200)
+    until(lambda: live.ask(key).status_code == 200)
 
 
 @pytest.mark.parametrize(("how", "text"), [("raises", "guard:raise"), ("is late", "guard:slow")])
@@ -114,7 +115,7 @@ def test_a_guard_that_fails(live: World, table: list[str], how: str, text: str) 
 def test_a_dead_redaction_service(live: World, table: list[str]) -> None:
     live.pii.process.kill()
     live.pii.process.wait()
-    live.until(lambda: "guard pii" in live.ready(False, REFUSES)["reasons"])
+    until(lambda: "guard pii" in live.ready(False, REFUSES)["reasons"])
     for at, wanted in ((REFUSES, (503, "guard_unavailable")), (PASSES, (200, ""))):
         began = time.monotonic()
         assert seen(live, table, "PII service dead", at, "open", "gọi 0912345678", "private") == wanted

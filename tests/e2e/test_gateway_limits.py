@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.gateway.gateway_world import World, world
+from tests.waits import until
 
 pytestmark = [pytest.mark.proof, pytest.mark.xdist_group("litellm")]
 
@@ -84,7 +85,7 @@ def test_a_budget_of_a_cent_is_a_cent(live: World) -> None:
     assert spent <= BUDGET
     # Less than one more request at its worst case (the bound of its input) is left.
     assert spent > BUDGET / 2
-    rows = live.until(lambda: recorded(live, answered))
+    rows = until(lambda: recorded(live, answered))
     print(f"  in Postgres: {rows[0][1]} USD in {rows[0][0]} rows")  # noqa: T201
     assert abs(Decimal(rows[0][1]) - spent) < Decimal("1e-9")
 

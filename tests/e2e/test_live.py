@@ -9,18 +9,12 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
-
-from sandbox.live import first_answer, gateway
-
-from .conftest import REGION, Sandbox, Stack
-from .live_changes import CHANGES
-from .live_pods import (
+from live_pods import (
     NAMESPACE,
     ask,
     changed_version,
@@ -35,8 +29,13 @@ from .live_pods import (
     processes,
     ready,
     statuses_while_rolling,
-    until,
 )
+
+from sandbox.live import first_answer, gateway
+from tests.waits import PATIENCE_S, alive, until
+
+from .conftest import REGION, Sandbox, Stack
+from .live_changes import CHANGES
 from .live_stack import CLUSTER, apply_live
 
 pytestmark = [pytest.mark.world, pytest.mark.xdist_group("vllm")]
@@ -58,7 +57,7 @@ def live(sandbox: Sandbox) -> Stack:
 @pytest.fixture
 def all_ready(live: Stack, sandbox: Sandbox) -> None:
     """Every engine as the stack has it, whatever the test before did to one."""
-    until("chat ready", lambda: ready(sandbox, "vllm-chat-0") and ready(sandbox, "vllm-chat-1"))
+    until(lambda: ready(sandbox, "vllm-chat-0") and ready(sandbox, "vllm-chat-1"), "chat ready")
 
 
 def test_a_chat_is_answered_by_the_vllm_whose_arguments_the_api_server_has(
@@ -141,7 +140,7 @@ def test_what_was_not_published_keeps_a_pod_from_ever_being_ready_and_its_status
             ended = status.get("lastState", {}).get("terminated") or status.get("state", {}).get("terminated")
             return str((ended or {}).get("message", ""))
 
-        said = until("a reason", refusal, 120)
+        said = until(refusal, "a reason")
         assert said.startswith("model refused: ")
         for words in told:
             assert words in said
@@ -162,10 +161,10 @@ def test_an_engine_that_is_killed_is_restarted_without_a_download_and_leaves_no_
     old = processes("vllm-chat-1")
     assert len(old) >= 3  # server, core, worker
     os.kill(old[0], signal.SIGKILL)
-    until("unready", lambda: not ready(sandbox, "vllm-chat-1"), 30)
-    until("all of them gone", lambda: not set(old) & set(processes("vllm-chat-1")), 30)
+    until(lambda: not ready(sandbox, "vllm-chat-1"), "unready")
+    until(lambda: not set(old) & set(processes("vllm-chat-1")), "all of them gone")
     assert ask().status == 200  # the other one answers
-    until("ready again", lambda: ready(sandbox, "vllm-chat-1"))
+    until(lambda: ready(sandbox, "vllm-chat-1"), "ready again")
     after = pod(sandbox, "vllm-chat-1")
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert container(after, "vllm")["restartCount"] == container(before, "vllm")["restartCount"] + 1
@@ -189,12 +188,12 @@ def test_an_engine_whose_worker_stands_still_is_found_by_its_tokens_and_restarte
         count: int = container(pod(sandbox, "vllm-chat-1"), "vllm")["restartCount"]
         return bool(count > container(before, "vllm")["restartCount"])
 
-    until("restarted", restarted, 300)
+    until(restarted, "restarted")
     # Not the events: kubelet drops those of a pod that had many.
     said = container(pod(sandbox, "vllm-chat-1"), "vllm")["lastState"]["terminated"].get("message", "")
     assert "stalled" in said, said
     assert not set(old) & set(processes("vllm-chat-1"))
-    until("ready again", lambda: ready(sandbox, "vllm-chat-1"))
+    until(lambda: ready(sandbox, "vllm-chat-1"), "ready again")
 
 
 @pytest.mark.proof
@@ -205,14 +204,14 @@ def test_streams_end_whole_when_their_pod_is_drained(live: Stack, sandbox: Sandb
     began: list[float] = []
 
     def stream(_: int) -> tuple[str, float]:
-        answer = ask(tokens=480, timeout=300, stream=True)
+        answer = ask(tokens=480, timeout=PATIENCE_S, stream=True)
         text = answer.read(100)
         began.append(time.monotonic())
         return (text + answer.read()).decode(), time.time()
 
     with ThreadPoolExecutor(STREAMS) as pool:
         streams = [pool.submit(stream, number) for number in range(STREAMS)]
-        until("half of them under way", lambda: len(began) >= STREAMS / 2, 60)
+        until(lambda: len(began) >= STREAMS / 2, "half of them under way")
         # Held until the engine has been told to end, which on a fast machine is later than its streams are long.
         os.kill(worker, signal.SIGSTOP)
         try:
@@ -221,7 +220,7 @@ def test_streams_end_whole_when_their_pod_is_drained(live: Stack, sandbox: Sandb
             )
             assert gone.code == 0, gone.text
             told = deletion(pod(sandbox, "vllm-chat-1")) + PRE_STOP + 2
-            until("it is told", lambda: time.time() > told, PRE_STOP + 10)
+            until(lambda: time.time() > told, "it is told", PRE_STOP + 10)
         finally:
             os.kill(worker, signal.SIGCONT)
         ended = [each.result() for each in streams]
@@ -236,7 +235,7 @@ def test_streams_end_whole_when_their_pod_is_drained(live: Stack, sandbox: Sandb
         found = pod_or_none(sandbox, "vllm-chat-1")
         return found is not None and found["metadata"]["uid"] != before
 
-    until("another pod in its place", replaced)
+    until(replaced, "another pod in its place")
 
 
 @pytest.mark.proof
@@ -284,18 +283,7 @@ def test_a_daemon_that_is_killed_takes_every_container_with_it(live: Stack, sand
     assert len(engines) >= 9
     daemon = int((sandbox.home / "lock").read_text())
     os.kill(daemon, signal.SIGKILL)
-
-    def alive() -> list[int]:
-        found = []
-        for pid in engines:
-            stat = subprocess.run(
-                ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
-            )
-            if stat.stdout.strip() and not stat.stdout.startswith("Z"):
-                found.append(pid)
-        return found
-
-    until("no orphan", lambda: not alive(), 20)
+    until(lambda: not any(alive(pid) for pid in engines), "no orphan")
     assert (
         json.loads((sandbox.home / "world.json").read_text())["pid"] == daemon
     )  # nothing tidied up after it

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 
 from bastide.repair.run import half_written
+from tests.waits import until
 
 from .conftest import BIN, ROOT, Sandbox, Stack, write_project
 
@@ -47,11 +47,11 @@ def _killed(stack: Stack, mark: str, log: Path) -> None:
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-        deadline = time.monotonic() + 180
-        while mark not in log.read_text():
+
+        def goes_on() -> None:
             assert process.poll() is None, f"up ended before {mark!r} was seen:\n{log.read_text()}"
-            assert time.monotonic() < deadline, f"{mark!r} was not seen:\n{log.read_text()}"
-            time.sleep(0.1)
+
+        until(lambda: mark in log.read_text(), mark, goes_on=goes_on)
         process.send_signal(signal.SIGKILL)
         process.wait()
 
@@ -334,10 +334,11 @@ def test_a_helm_upgrade_killed_in_the_middle_is_repaired(
             stack.command("up", "--yes", "--skip-preview"),
             cwd=ROOT, env=sandbox.env, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
         )  # fmt: skip
-        deadline = time.monotonic() + 120
-        while _release_status(sandbox) != "pending-upgrade":
+
+        def goes_on() -> None:
             assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline
+
+        until(lambda: _release_status(sandbox) == "pending-upgrade", every=0, goes_on=goes_on)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     stack.configure()

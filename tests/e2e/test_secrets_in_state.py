@@ -6,14 +6,13 @@ from __future__ import annotations
 import base64
 import json
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.secret_scan import SecretScanner, cluster_places
+from tests.waits import until
 
 from .conftest import ROOT, Sandbox, write_project
 
@@ -99,14 +98,6 @@ def cluster(sandbox: Sandbox) -> None:
 
 def active(found: dict[str, Any]) -> dict[str, Any] | None:
     return found if found["status"] == "ACTIVE" else None
-
-
-def until(holds: Callable[[], Any], seconds: float = 120) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := holds()):
-        assert time.monotonic() < deadline, "it did not come to be in time"
-        time.sleep(0.5)
-    return found
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from pathlib import Path
 from bastide.plans import engine_kinds
 from sandbox.toolchain import build
 from tests.engine_kinds import samples
+from tests.waits import PATIENCE_S
 
 KIND = engine_kinds.KINDS["ollama"]
 MODULE = Path(__file__).parent / "ollama"
@@ -24,7 +25,7 @@ def understood(environment: dict[str, str]) -> dict[str, str]:
         env=clean | {"GOWORK": "off", "GOFLAGS": ""} | environment,
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 0, done.stderr
     assert "invalid" not in done.stderr

@@ -14,6 +14,7 @@ from bastide.catalogues import sglang_parsers
 from bastide.plans import engine_kinds
 from sandbox.toolchain import environments
 from tests.engine_kinds import samples
+from tests.waits import PATIENCE_S
 
 pytestmark = pytest.mark.xdist_group("sglang")
 
@@ -44,7 +45,7 @@ def judged() -> dict[str, Any]:
         input=json.dumps({**rendered(), **WRONG}),
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=PATIENCE_S,
         # No GPU is asked for, and nothing outside its own environment is imported.
         env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "CUDA_VISIBLE_DEVICES": ""},
     )

@@ -21,6 +21,7 @@ from sandbox.toolchain import environments, prisma_client
 from tests.gateway.gateway_samples import config, raw
 from tests.gateway.gateway_upstream import Upstream
 from tests.gateway_guards.pii_service import Running, serving
+from tests.waits import PATIENCE_S, until
 
 MASTER = "sk-master-of-the-gateways-tests"
 CANARY = "canary-9f3a-text-of-a-request"
@@ -104,13 +105,13 @@ class World:
         headers = {"authorization": f"Bearer {self.keys.get(key, key)}"} | more.pop("headers", {})
         body = {"model": model, "messages": [{"role": "user", "content": text}]} | more
         url = f"http://127.0.0.1:{self.replicas[at].ports[0]}/v1/chat/completions"
-        return requests.post(url, json=body, headers=headers, timeout=40)
+        return requests.post(url, json=body, headers=headers, timeout=PATIENCE_S)
 
     def get(self, path: str, key: str | None = None, port: int = 0, at: int = 0) -> requests.Response:
         """A GET of the public port, or of another by its place in `ports`."""
         headers = {} if key is None else {"authorization": f"Bearer {self.keys.get(key, key)}"}
         url = f"http://127.0.0.1:{self.replicas[at].ports[port]}{path}"
-        return requests.get(url, headers=headers, timeout=20)
+        return requests.get(url, headers=headers, timeout=PATIENCE_S)
 
     def admin(self, path: str, body: dict[str, Any]) -> Any:
         """LiteLLM's administration."""
@@ -118,12 +119,12 @@ class World:
             f"http://127.0.0.1:{self.ports[2]}{path}",
             json=body,
             headers={"authorization": f"Bearer {MASTER}"},
-            timeout=30,
+            timeout=PATIENCE_S,
         )
         assert answer.status_code == 200, answer.text
         # Its line comes after its answer.
         wanted = answer.headers["x-request-id"]
-        self.until(lambda: wanted in self.gateway.log.read_text())
+        until(lambda: wanted in self.gateway.log.read_text())
         return answer.json()
 
     def key(self, team: str, **limits: Any) -> str:
@@ -143,17 +144,9 @@ class World:
     def line(self, answer: requests.Response) -> dict[str, Any]:
         """The decision line of an answer, which comes after it."""
         wanted = answer.headers["x-request-id"]
-        found: dict[str, Any] = self.until(
+        found: dict[str, Any] = until(
             lambda: next((one for one in self.lines() if one["request_id"] == wanted), None)
         )
-        return found
-
-    def until(self, look: Any, seconds: float = 20) -> Any:
-        """What `look` gives, once it gives something."""
-        end = time.monotonic() + seconds
-        while not (found := look()):
-            assert time.monotonic() < end, "it did not happen"
-            time.sleep(0.1)
         return found
 
     def ready(self, wanted: bool = True, at: int = 0) -> Any:
@@ -167,13 +160,13 @@ class World:
                 return None
             return answer.json() if (answer.status_code == 200) is wanted else None
 
-        return self.until(look, 400)
+        return until(look)
 
     def program(self, module: str, at: int = 0) -> Child:
         """One of the package's other programs, run to its end."""
         log = self.folder / f"{module}-{time.monotonic_ns()}.log"
         child = Child(module, [str(environments.LITELLM.python), "-m", module], log, self.replicas[at].env)
-        self.until(lambda: not child.running(), 300)
+        until(lambda: not child.running())
         return child
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from sandbox.daemon.child import Child, free_port
 from sandbox.toolchain import environments
+from tests.waits import PATIENCE_S, listens, until
 
 HERE = Path(__file__).parent
 MOST = 20
@@ -30,17 +31,16 @@ class Listener:
     child: Child
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S)
 
     def until_read(self, requests: int, bodies: int) -> None:
         """Waits until the application has had so many requests, and the first of so many bodies."""
-        end = time.monotonic() + 30
-        while True:
+
+        def read() -> bool:
             lines = self.child.log.read_text().splitlines()
-            if lines.count("request") >= requests and lines.count("body") >= bodies:
-                return
-            assert time.monotonic() < end, lines
-            time.sleep(0.05)
+            return lines.count("request") >= requests and lines.count("body") >= bodies
+
+        until(read)
 
 
 @pytest.fixture
@@ -51,13 +51,7 @@ def listener(tmp_path: Path) -> Iterator[Listener]:
     child = Child("listener", [*command, str(port), str(MOST), str(HEADER_S)], tmp_path / "listener.log", env)
     made = Listener(port, child)
     try:
-        end = time.monotonic() + 30
-        while True:
-            with suppress(OSError), made.connect():
-                break
-            child.require_running()
-            assert time.monotonic() < end
-            time.sleep(0.05)
+        until(lambda: listens(port), goes_on=child.require_running)
         yield made
     finally:
         child.stop()

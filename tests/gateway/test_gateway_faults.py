@@ -15,6 +15,7 @@ from bastide_gateway.gateway import Gateway
 
 from sandbox.toolchain import environments
 from tests.gateway.gateway_samples import table
+from tests.waits import PATIENCE_S
 
 SECRET = "words-of-a-prompt"
 
@@ -84,7 +85,7 @@ def test_a_start_that_fails_is_logged_without_its_text() -> None:
     done = subprocess.run(
         [str(environments.ensure(environments.LITELLM)), "-c", START],
         env={"PYTHONPATH": str(faults.PACKAGE.parent), "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True, text=True, timeout=60, check=False,
+        capture_output=True, text=True, timeout=PATIENCE_S, check=False,
     )  # fmt: skip
     assert done.returncode == 1
     assert re.search(r"the gateway failed: RuntimeError at .*launch\.py:\d+ in main", done.stderr)

@@ -10,6 +10,7 @@ import requests
 
 from tests.gateway.gateway_answers import code
 from tests.gateway.gateway_world import MASTER, World
+from tests.waits import PATIENCE_S, until
 
 pytestmark = pytest.mark.xdist_group("litellm")
 
@@ -39,12 +40,12 @@ def test_a_key_is_told_from_its_making_to_its_end(live: World) -> None:
     assert live.ask(key).status_code in (401, 403)
     live.admin("/key/delete", {"keys": [key]})
     assert code(live.ask(key)) == (401, "invalid_api_key")
-    lines = live.until(lambda: found if len(found := told(live)[before:]) >= 4 else None)
+    lines = until(lambda: found if len(found := told(live)[before:]) >= 4 else None)
     # LiteLLM's own hash of the key, as it stands in its tables and in the decision lines.
     (rows,) = live.postgres.query(
         "select token from \"LiteLLM_DeletedVerificationToken\" where key_alias = 'of a test'"
     )
-    used = live.until(lambda: next((one for one in live.lines() if one["key"] == rows[0]), None))
+    used = until(lambda: next((one for one in live.lines() if one["key"] == rows[0]), None))
     assert used["outcome"] == "ok"
     assert [(line["path"], line["status"], line["outcome"], line["peer"]) for line in lines] == [
         (f"/key/{what}", 200, "ok", "127.0.0.1") for what in ("generate", "update", "block", "delete")
@@ -72,12 +73,14 @@ def test_what_litellm_refuses_and_who_has_no_master_key(live: World) -> None:
     before = len(told(live))
     url = f"http://127.0.0.1:{live.ports[2]}/key/block"
     unknown = {"key": "sk-that-nobody-has"}
-    assert requests.post(url, json=unknown, timeout=20).status_code == 401
+    assert requests.post(url, json=unknown, timeout=PATIENCE_S).status_code == 401
     stranger = {"authorization": f"Bearer {live.keys['open']}"}
-    assert requests.post(url, json=unknown, headers=stranger, timeout=20).status_code == 401
-    answer = requests.post(url, json=unknown, headers={"authorization": f"Bearer {MASTER}"}, timeout=20)
+    assert requests.post(url, json=unknown, headers=stranger, timeout=PATIENCE_S).status_code == 401
+    answer = requests.post(
+        url, json=unknown, headers={"authorization": f"Bearer {MASTER}"}, timeout=PATIENCE_S
+    )
     assert answer.status_code >= 400
-    (line,) = live.until(lambda: told(live)[before:])
+    (line,) = until(lambda: told(live)[before:])
     assert (line["request_id"], line["status"]) == (answer.headers["x-request-id"], answer.status_code)
     assert line["outcome"] == "litellm_refused"
     assert 'strangers_total{outcome="master_key_needed"}' in live.get("/metrics", port=1).text

@@ -11,6 +11,7 @@ import requests
 
 from tests.gateway.gateway_answers import events
 from tests.gateway.gateway_world import World
+from tests.waits import PATIENCE_S, until
 
 pytestmark = pytest.mark.xdist_group("litellm")
 SPENDS = 'select request_id, spend from "LiteLLM_SpendLogs"'
@@ -40,7 +41,7 @@ def test_an_answer_its_line_its_id_and_its_cost(live: World) -> None:
     assert (line["input_tokens"], line["output_tokens"], line["outcome"]) == (11, 7, "ok")
     assert Decimal(line["cost_usd"]) == Decimal("0.0000025")
     assert set(line["guards_ms"]) == {"audit", "hiding"}
-    spent = live.until(lambda: dict(live.postgres.query(SPENDS)).get(body["id"]))
+    spent = until(lambda: dict(live.postgres.query(SPENDS)).get(body["id"]))
     assert Decimal(spent).quantize(Decimal("1e-12")) == Decimal("0.0000025")
 
 
@@ -77,7 +78,7 @@ def test_two_teams_and_two_classes_never_share_an_answer(live: World) -> None:
         again = live.ask("open", "keep this", model="kept")
         return again if again.headers.get("x-bastide-cache") == "hit" else None
 
-    again = live.until(hit)
+    again = until(hit)
     line = live.line(again)
     assert (line["cache_hit"], line["cost_usd"], line["deployment"]) == (True, "0", None)
     streamed = live.ask("open", "keep this", model="kept", stream=True)
@@ -102,7 +103,7 @@ def test_completions_are_routed_and_counted(live: World, stream: bool) -> None:
         f"http://127.0.0.1:{live.ports[0]}/v1/completions",
         json={"model": "chat", "prompt": "hello hidden", "stream": stream},
         headers={"authorization": f"Bearer {live.keys['open']}"},
-        timeout=20,
+        timeout=PATIENCE_S,
     )
     found = events(answer) if stream else [answer.json()]
     texts = [choice.get("text") or "" for event in found for choice in event["choices"]]  # type: ignore[attr-defined]
@@ -116,7 +117,7 @@ def test_embeddings_have_class_line_and_cost(live: World) -> None:
         f"http://127.0.0.1:{live.ports[0]}/v1/embeddings",
         json={"model": "embed", "input": "hello hidden"},
         headers={"authorization": f"Bearer {live.keys['open']}"},
-        timeout=20,
+        timeout=PATIENCE_S,
     )
     assert answer.json()["data"][0]["embedding"] == [0.5]
     assert live.upstream.seen[0][2]["input"] in ("hello <1>", ["hello <1>"])
@@ -130,11 +131,11 @@ def test_a_client_that_leaves_is_counted(live: World) -> None:
         f"http://127.0.0.1:{live.ports[0]}/v1/chat/completions",
         json={"model": "chat", "stream": True, "messages": [{"role": "user", "content": "a long text " * 4}]},
         headers={"authorization": f"Bearer {live.keys['open']}"},
-        timeout=20,
+        timeout=PATIENCE_S,
         stream=True,
     ) as answer:
         next(answer.iter_content(20))
-    line = live.until(
+    line = until(
         lambda: next((one for one in live.lines()[before:] if one["outcome"] == "client_gone"), None)
     )
     assert Decimal(line["cost_usd"]) > 0
@@ -152,8 +153,8 @@ def test_a_client_that_leaves_before_the_first_token_is_counted(live: World) -> 
             f"content-type: application/json\r\ncontent-length: {len(data)}\r\n\r\n".encode()
             + data
         )
-        live.until(lambda: live.upstream.seen)
-    line = live.until(lambda: next(iter(live.lines()[before:]), None))
+        until(lambda: live.upstream.seen)
+    line = until(lambda: next(iter(live.lines()[before:]), None))
     assert line["outcome"] == "client_gone"
     assert Decimal(line["cost_usd"]) > 0
 

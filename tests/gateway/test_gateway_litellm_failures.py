@@ -10,6 +10,7 @@ import pytest
 from tests.gateway.gateway_answers import code, events
 from tests.gateway.gateway_upstream import ERRORS
 from tests.gateway.gateway_world import CANARY, World
+from tests.waits import until
 
 pytestmark = pytest.mark.xdist_group("litellm")
 
@@ -95,7 +96,7 @@ def test_a_frozen_redis_is_refused_in_bounded_time_and_told(live: World) -> None
         began = time.monotonic()
         assert code(live.ask(limited)) == (503, "limits_unavailable")
         assert time.monotonic() - began < 5
-        live.until(lambda: "redis" in live.ready(False)["reasons"])
+        until(lambda: "redis" in live.ready(False)["reasons"])
         assert not live.upstream.seen
     finally:
         live.redis.freeze(False)

@@ -9,6 +9,7 @@ import requests
 
 from tests.gateway.gateway_places import kept
 from tests.gateway.gateway_world import CANARY, MASTER, World
+from tests.waits import PATIENCE_S, until
 
 pytestmark = pytest.mark.xdist_group("litellm")
 SPENDS = 'select request_id, spend from "LiteLLM_SpendLogs"'
@@ -55,15 +56,15 @@ def test_what_people_wrote_is_nowhere(live: World) -> None:
     url, key = f"http://127.0.0.1:{live.ports[0]}", {"authorization": f"Bearer {live.keys['open']}"}
     for path in ("completions", "chat/completions", "embeddings", CANARY):
         for sent in ({"model": "private", "prompt": said}, {"model": "embed", "input": said}):
-            requests.post(f"{url}/v1/{path}", json=sent, headers=key, timeout=20)
+            requests.post(f"{url}/v1/{path}", json=sent, headers=key, timeout=PATIENCE_S)
     requests.post(
         f"{url}/v1/completions",
         data=f'{{"x": "{CANARY}',
         headers=key | {"content-type": "application/json"},
-        timeout=9,
+        timeout=PATIENCE_S,
     )
     last = live.ask("open", "the last of them", "private")
-    live.until(lambda: last.json()["id"] in dict(live.postgres.query(SPENDS)))
+    until(lambda: last.json()["id"] in dict(live.postgres.query(SPENDS)))
     engine = json.dumps(
         [body for name, _, body in live.upstream.seen if name == "engine"], ensure_ascii=False
     )

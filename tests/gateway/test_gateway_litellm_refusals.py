@@ -10,6 +10,7 @@ import requests
 
 from tests.gateway.gateway_answers import code
 from tests.gateway.gateway_world import MASTER, World
+from tests.waits import PATIENCE_S
 
 pytestmark = pytest.mark.xdist_group("litellm")
 
@@ -43,7 +44,9 @@ def test_what_is_not_for_clients_is_refused(live: World) -> None:
     ):
         assert code(live.get(path, MASTER)) == (404, "not_found"), path
     assert (
-        requests.post(f"http://127.0.0.1:{live.ports[2]}/v1/chat/completions", json={}, timeout=9).status_code
+        requests.post(
+            f"http://127.0.0.1:{live.ports[2]}/v1/chat/completions", json={}, timeout=PATIENCE_S
+        ).status_code
         == 404
     )
     for path in ("/v1/models", "/config/yaml", "/model/new", "/docs", "/team/../model/new", "//model/new"):

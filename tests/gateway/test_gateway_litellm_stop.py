@@ -9,6 +9,7 @@ import pytest
 
 from tests.gateway.gateway_answers import events
 from tests.gateway.gateway_world import World
+from tests.waits import until
 
 pytestmark = pytest.mark.xdist_group("litellm")
 
@@ -29,12 +30,12 @@ def test_at_the_end_requests_under_way_are_finished(live: World) -> None:
     live.upstream.modes["engine"] = "slow"
     with ThreadPoolExecutor(1) as pool:
         under_way = pool.submit(live.ask, "open", "some words that take a while", stream=True)
-        live.until(lambda: live.upstream.seen)
+        until(lambda: live.upstream.seen)
         live.gateway._process.terminate()
         answer = under_way.result()
     assert answer.text.rstrip().endswith("[DONE]")
     ended = time.monotonic()
-    live.until(lambda: not live.gateway.running(), 60)
+    until(lambda: not live.gateway.running())
     # `GRACE_S` and `END_S` of ending.py, 2 s for a loaded machine.
     assert time.monotonic() - ended < 5 + 10 + 2
     assert live.line(answer)["outcome"] == "ok"

@@ -5,9 +5,8 @@ from __future__ import annotations
 import shutil
 import socket
 import ssl
-import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ import pytest
 from sandbox.cluster.certificates import Authority
 from sandbox.daemon.child import Child, free_port
 from sandbox.toolchain import environments
+from tests.waits import PATIENCE_S, listens, until
 
 HERE = Path(__file__).parent
 
@@ -41,22 +41,10 @@ def listener(authority: Authority, tmp_path: Path) -> Iterator[int]:
     env = {"PYTHONPATH": str(HERE.parents[1] / "gateway"), "PYTHONDONTWRITEBYTECODE": "1"}
     child = Child("listener", [*command, str(tmp_path / "tls")], tmp_path / "listener.log", env)
     try:
-        until(lambda: answers(port) or child.require_running())
+        until(lambda: listens(port) or child.require_running())
         yield port
     finally:
         child.stop()
-
-
-def until(look: Callable[[], object], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not look():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
-
-
-def answers(port: int) -> bool:
-    with socket.socket() as one:
-        return one.connect_ex(("127.0.0.1", port)) == 0
 
 
 def asked(port: int, authority: Authority, most: ssl.TLSVersion | None = None) -> tuple[str, str, bytes]:
@@ -69,7 +57,7 @@ def asked(port: int, authority: Authority, most: ssl.TLSVersion | None = None) -
             context.minimum_version = ssl.TLSVersion.TLSv1
             context.maximum_version = most
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=10) as plain,
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as plain,
         context.wrap_socket(plain, server_hostname="gateway.test") as secure,
     ):
         secure.sendall(b"GET / HTTP/1.1\r\nhost: gateway.test\r\nconnection: close\r\n\r\n")
@@ -85,7 +73,7 @@ def test_tls_alone_from_1_2_on_and_renewed_while_it_runs(
     assert asked(listener, authority, ssl.TLSVersion.TLSv1_2)[1] == "TLSv1.2"
     with pytest.raises((ssl.SSLError, ConnectionError)):
         asked(listener, authority, ssl.TLSVersion.TLSv1_1)
-    with socket.create_connection(("127.0.0.1", listener), timeout=10) as plain:
+    with socket.create_connection(("127.0.0.1", listener), timeout=PATIENCE_S) as plain:
         plain.sendall(b"GET / HTTP/1.1\r\nhost: gateway.test\r\n\r\n")
         assert b"hello" not in plain.recv(4096)
     put(authority, tmp_path / "tls", "second")

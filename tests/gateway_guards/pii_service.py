@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -18,9 +17,9 @@ from typing import Any
 from sandbox.daemon import leash
 from sandbox.daemon.child import free_port
 from sandbox.toolchain import environments
+from tests.waits import PATIENCE_S, until
 
 ROOT = Path(__file__).parents[2]
-START_SECONDS = 90
 """A start takes 5 s; the machine of CI may be busy with others."""
 
 
@@ -37,7 +36,7 @@ class Running:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data, {"content-type": "application/json"})  # noqa: S310
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:  # noqa: S310
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read() or b"{}")
@@ -81,13 +80,12 @@ def serving(folder: Path, **settings: str) -> Iterator[Running]:
 
 
 def _wait(running: Running) -> None:
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until:
+    def ready() -> bool:
         assert running.process.poll() is None, running.log.read_text()
         try:
             with urllib.request.urlopen(f"{running.url}/ready", timeout=5) as answer:  # noqa: S310
-                assert json.load(answer)["ready"] is True
-                return
+                return json.load(answer)["ready"] is True
         except OSError:
-            time.sleep(0.1)
-    raise AssertionError(f"not ready in {START_SECONDS} s: {running.log.read_text()}")
+            return False
+
+    until(ready, "a ready PII service")

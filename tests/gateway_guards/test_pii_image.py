@@ -13,6 +13,7 @@ import pytest
 from dockerfile_parse import DockerfileParser
 
 from sandbox.toolchain import environments
+from tests.waits import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "images/pii"
@@ -89,7 +90,7 @@ def test_every_package_of_it_has_an_open_licence() -> None:
             "print(json.dumps({d.name: [d.metadata.get('License-Expression') or '', d.metadata.get('License') or '',"
             " *(d.metadata.get_all('Classifier') or [])] for d in m.distributions()}))",
         ],
-        capture_output=True, text=True, check=True, timeout=60,
+        capture_output=True, text=True, check=True, timeout=PATIENCE_S,
     ).stdout  # fmt: skip
     licences = json.loads(listed)
     assert len(licences) > 40

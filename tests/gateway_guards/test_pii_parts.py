@@ -10,6 +10,7 @@ import pytest
 
 from sandbox.toolchain import environments
 from tests.gateway_guards.pii_service import ROOT
+from tests.waits import PATIENCE_S
 
 pytestmark = pytest.mark.xdist_group("pii")
 
@@ -63,7 +64,7 @@ def run() -> Iterator[Run]:
 
     yield one
     given.close()
-    assert process.wait(30) == 0
+    assert process.wait(PATIENCE_S) == 0
     said.close()
 
 

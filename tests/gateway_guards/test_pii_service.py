@@ -17,6 +17,7 @@ from sandbox.toolchain import environments
 from tests.gateway_guards.pii_labelled import samples
 from tests.gateway_guards.pii_score import score
 from tests.gateway_guards.pii_service import ROOT, Running, serving
+from tests.waits import PATIENCE_S
 
 pytestmark = pytest.mark.xdist_group("pii")
 
@@ -192,7 +193,7 @@ def test_it_needs_no_network_and_no_place_to_write(pii: Running) -> None:
 def test_an_environment_that_makes_no_sense_ends_the_start_with_a_reason(name: str, value: str) -> None:
     done = subprocess.run(
         [str(environments.ensure(environments.PII)), "-m", "pii"],
-        env={"PYTHONPATH": str(ROOT), name: value}, capture_output=True, text=True, timeout=90,
+        env={"PYTHONPATH": str(ROOT), name: value}, capture_output=True, text=True, timeout=PATIENCE_S,
     )  # fmt: skip
     assert done.returncode == 2
     assert done.stderr.startswith(f"pii: {name}")

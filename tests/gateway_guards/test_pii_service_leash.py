@@ -6,8 +6,9 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
+
+from tests.waits import alive, until
 
 ROOT = Path(__file__).parents[2]
 PARENT = """
@@ -32,16 +33,4 @@ def test_a_killed_pytest_leaves_no_service_behind(tmp_path: Path) -> None:
     finally:
         parent.send_signal(signal.SIGKILL)
         parent.wait()
-    until = time.monotonic() + 10
-    while alive(service):
-        assert time.monotonic() < until, "it goes on"
-        time.sleep(0.05)
-
-
-def alive(process: int) -> bool:
-    """A zombie that nobody has reaped yet is dead."""
-    try:
-        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
+    until(lambda: not alive(service), "the service's end")

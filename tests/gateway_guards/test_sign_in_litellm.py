@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.toolchain import environments
+from tests.waits import PATIENCE_S
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,7 +20,7 @@ def test_tokens_are_judged_here_and_keys_by_litellm_as_before(tmp_path: Path) ->
     done = subprocess.run(
         [str(environments.ensure(environments.LITELLM)), "-m", "tests.gateway_guards.sign_in_litellm", str(tmp_path)],
         env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'gateway'}"}, cwd=ROOT,
-        capture_output=True, text=True, timeout=300, check=False,
+        capture_output=True, text=True, timeout=PATIENCE_S, check=False,
     )  # fmt: skip
     seen = (
         {line[0]: line[1:] for line in map(json.loads, done.stdout.splitlines()[-9:])} if done.stdout else {}

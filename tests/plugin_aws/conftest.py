@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from sandbox.daemon.child import free_port
 from sandbox.plugins.aws.provider import AwsProvider
 from sandbox.plugins.protocol import Diff, Resource
 from sandbox.state import World
+from tests.waits import PATIENCE_S, listens, until
 
 REGION = "us-east-1"
 
@@ -108,7 +107,7 @@ def aws_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield endpoint
     finally:
         process.terminate()
-        process.wait(timeout=10)
+        process.wait(timeout=PATIENCE_S)
         if before is None:
             del os.environ["BASTIDE_SANDBOX_HOME"]
         else:
@@ -116,16 +115,11 @@ def aws_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def _await(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    give_up = time.monotonic() + 60  # a loaded two-core machine took 12 s
-    while time.monotonic() < give_up:
-        if process.poll() is not None:
-            break
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        except OSError:
-            time.sleep(0.1)
-    pytest.fail(f"the sandbox's AWS did not start: {log.read_text()[-2000:]}")
+    def accepts() -> bool:
+        assert process.poll() is None, f"the sandbox's AWS did not start: {log.read_text()[-2000:]}"
+        return listens(port)
+
+    until(accepts, "the sandbox's AWS")
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 from sandbox.state import aws_client
+from tests.waits import until
 
 REGION = "us-east-1"
 CLUSTER_ADMIN = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
@@ -52,7 +52,4 @@ class EksWorld:
 
     @staticmethod
     def await_status(look: Any, status: str = "ACTIVE") -> None:
-        give_up = time.monotonic() + 30
-        while look()["status"] != status:
-            assert time.monotonic() < give_up, look()
-            time.sleep(0.1)
+        until(lambda: look()["status"] == status, status)

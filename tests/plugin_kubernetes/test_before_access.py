@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from sandbox.cluster.control_plane import ControlPlane
 from sandbox.plugins.kubernetes.provider import KubernetesProvider
 from sandbox.plugins.protocol import PluginError
 from tests.plugin_kubernetes.conftest import Driver, drive, kubeconfig
+from tests.waits import until
 
 pytestmark = [pytest.mark.world, pytest.mark.xdist_group("plugin-kubernetes")]
 
@@ -102,12 +102,14 @@ def test_who_was_let_in_and_may_not_do_this_is_refused_at_preview(plane: Control
     )
     theirs = reader.provider._objects.client
     assert theirs is not None
-    until = time.monotonic() + 10
-    while time.monotonic() < until:  # the authorizer hears of a binding by watching
+
+    def may_read() -> bool:
         with contextlib.suppress(PluginError):
             theirs.get("/api/v1/pods")
-            break
-        time.sleep(0.05)
+            return True
+        return False
+
+    until(may_read)  # the authorizer hears of a binding by watching
     resource = reader.resource("core/v1:Namespace", "not-yet")
     with pytest.raises(PluginError, match="cannot patch resource"):
         reader.provider.create(resource, reader.check(resource, NAMESPACE), True, 0)

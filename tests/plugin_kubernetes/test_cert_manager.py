@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,8 @@ from sandbox import state
 from sandbox.cluster.control_plane import ControlPlane
 from sandbox.plugins.kubernetes import charts, ledger
 from sandbox.plugins.kubernetes.client import ApiError, Client
-from tests.plugin_kubernetes.conftest import Driver, drive
+from tests.plugin_kubernetes.conftest import Driver, drive, serve_custom_kinds
+from tests.waits import PATIENCE_S, until
 
 pytestmark = [pytest.mark.world, pytest.mark.xdist_group("plugin-kubernetes")]
 
@@ -54,7 +54,7 @@ def spaces(client: Client) -> None:
 
 
 def put(client: Client, item: dict[str, Any], dry: bool = False) -> dict[str, Any]:
-    kind = client.kind(item["apiVersion"], item["kind"], 30)
+    kind = client.kind(item["apiVersion"], item["kind"], PATIENCE_S)
     return client.apply(kind, item["metadata"].get("namespace", ""), item, "test", dry, True)[1]
 
 
@@ -76,9 +76,10 @@ def installed(driver: Driver, spaces: None) -> Iterator[dict[str, Any]]:
     resource = driver.resource("helm.sh/v3:Release", "cert-manager")
     # The startup check is a hook that helm awaits whatever it is told.
     values = {**cert_manager.release_values(settings_with()), "startupapicheck": {"enabled": False}}
-    made, found, _ = driver.up(resource, release(driver, values=values), 60)
+    made, found, _ = driver.up(resource, release(driver, values=values), PATIENCE_S)
     yield found
-    driver.provider.delete(resource, made, found, {}, 60)
+    serve_custom_kinds(driver)
+    driver.provider.delete(resource, made, found, {}, PATIENCE_S)
 
 
 def test_the_chart_is_made_from_its_sources_where_no_repository_is_in_reach(
@@ -175,11 +176,8 @@ def authority(client: Client, installed: dict[str, Any]) -> Iterator[list[dict[s
     # The API server compiles policies a moment after they are stored, one perhaps a second before the other.
     stranger = copy.deepcopy(private_ca.authority(settings, "serving")[0])
     stranger["metadata"]["name"] = "stranger"
-    deadline = time.monotonic() + 30
     for forbidden in (stranger, BY_HAND):
-        while not refused(client, forbidden):
-            assert time.monotonic() < deadline, f"{forbidden['kind']} is not judged"
-            time.sleep(0.1)
+        until(lambda one=forbidden: refused(client, one), f"a verdict about {forbidden['kind']}")
     yield items
     for each in reversed(items):
         kind = client.kind(each["apiVersion"], each["kind"])

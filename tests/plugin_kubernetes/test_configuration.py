@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from sandbox.plugins.kubernetes import kubeconfig as subject
 from sandbox.plugins.kubernetes.provider import KubernetesProvider
 from sandbox.plugins.protocol import UNKNOWN, PluginError
 from tests.plugin_kubernetes.conftest import kubeconfig
+from tests.waits import alive, until
 
 pytestmark = [pytest.mark.world, pytest.mark.xdist_group("plugin-kubernetes")]
 
@@ -175,22 +176,11 @@ def test_a_helm_dies_with_its_plugin(tmp_path: Path) -> None:
     )
     root = Path(toolchain.__file__).parents[2]
     plugin = subprocess.Popen([sys.executable, "-c", program], cwd=root)
-    until = time.monotonic() + 60
-    while not (pid.exists() and pid.read_text().strip()):
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    child = int(pid.read_text())
+    child = int(until(lambda: pid.exists() and pid.read_text().strip()))
     plugin.send_signal(signal.SIGKILL)
     plugin.wait()
-    until = time.monotonic() + 20
-    while time.monotonic() < until:
-        try:
-            os.kill(child, 0)
-            state = Path(f"/proc/{child}/stat").read_text().rsplit(")", 1)[1].split()[0]
-        except (ProcessLookupError, FileNotFoundError):
-            return
-        if state == "Z":  # dead, and only not yet reaped by the machine's init
-            return
-        time.sleep(0.05)
-    os.kill(child, signal.SIGKILL)
-    pytest.fail("helm outlived its plugin")
+    try:
+        until(lambda: not alive(child), "helm's end", seconds=60)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)

@@ -19,7 +19,8 @@ from sandbox.cli_status import print_noted
 from sandbox.cluster.control_plane import ControlPlane
 from sandbox.plugins.kubernetes import ledger, upstream
 from sandbox.plugins.kubernetes.client import ApiError, Client
-from tests.plugin_kubernetes.conftest import Driver, drive
+from tests.plugin_kubernetes.conftest import Driver, drive, serve_custom_kinds
+from tests.waits import PATIENCE_S
 
 pytestmark = [pytest.mark.world, pytest.mark.xdist_group("plugin-kubernetes")]
 
@@ -69,9 +70,10 @@ def groups(driver: Driver, spaces: None, settings: Settings) -> Iterator[dict[st
     driver.provider.create(resource, checked, True, 0)
     # The pods are judged by the namespace's level at preview; a warning would be said here.
     assert [line for severity, line in driver.lines[said:] if severity == "warning"] == []
-    made, found = driver.provider.create(resource, checked, False, 60)
+    made, found = driver.provider.create(resource, checked, False, PATIENCE_S)
     yield found
-    driver.provider.delete(resource, made, found, {}, 60)
+    serve_custom_kinds(driver)
+    driver.provider.delete(resource, made, found, {}, PATIENCE_S)
 
 
 @pytest.fixture(scope="module")
@@ -88,14 +90,14 @@ def scaling(driver: Driver, spaces: None, settings: Settings) -> Iterator[dict[s
             "repositoryOpts": {"repo": "http://127.0.0.1:9/no-repository"},
             "values": keda.release_values(settings),
         },
-        60,
+        PATIENCE_S,
     )
     yield found
-    driver.provider.delete(resource, made, found, checked, 60)
+    driver.provider.delete(resource, made, found, checked, PATIENCE_S)
 
 
 def put(client: Client, item: dict[str, Any]) -> dict[str, Any]:
-    kind = client.kind(item["apiVersion"], item["kind"], 30)
+    kind = client.kind(item["apiVersion"], item["kind"], PATIENCE_S)
     return client.apply(kind, SERVING, item, "test", True, True)[1]
 
 
@@ -226,7 +228,7 @@ def test_custom_resources_of_a_release_are_listed_while_it_is_there(
         (folder / "templates" / f"{item['kind']}.yaml").write_text(json.dumps(item))
     resource = driver.resource("helm.sh/v3:Release", "ours")
     made, found, checked = driver.up(
-        resource, {"chart": str(folder), "name": "ours", "namespace": SERVING}, 60
+        resource, {"chart": str(folder), "name": "ours", "namespace": SERVING}, PATIENCE_S
     )
     lines = (state.home() / ledger.NOT_RENDERED).read_text().splitlines()
     (entry,) = [each for each in map(json.loads, lines) if each["urn"] == resource.urn]
@@ -235,6 +237,6 @@ def test_custom_resources_of_a_release_are_listed_while_it_is_there(
     told = capsys.readouterr().out
     assert "1 LeaderWorkerSet, 1 ScaledObject: their controllers are pods, and no pod runs" in told
     assert "not rendered ours" not in told
-    driver.provider.delete(resource, made, found, checked, 60)
+    driver.provider.delete(resource, made, found, checked, PATIENCE_S)
     print_noted()
     assert "ScaledObject" not in capsys.readouterr().out

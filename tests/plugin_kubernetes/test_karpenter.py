@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,8 @@ from sandbox.cluster.control_plane import ControlPlane
 from sandbox.plugins.kubernetes import ledger
 from sandbox.plugins.kubernetes.client import ApiError, Client
 from sandbox.plugins.kubernetes.reasons import reasons_for
-from tests.plugin_kubernetes.conftest import Driver, drive
+from tests.plugin_kubernetes.conftest import Driver, drive, serve_custom_kinds
+from tests.waits import PATIENCE_S, until
 
 pytestmark = [pytest.mark.world, pytest.mark.xdist_group("plugin-kubernetes")]
 
@@ -79,10 +79,11 @@ def installed(driver: Driver, settings: Settings) -> Iterator[None]:
         ("karpenter", {"skipCrds": True, "values": plan.release_values(settings)}),
     ):
         resource = driver.resource("helm.sh/v3:Release", name)
-        made.append((resource, *driver.up(resource, release(name, **more), 60)))
+        made.append((resource, *driver.up(resource, release(name, **more), PATIENCE_S)))
     yield
+    serve_custom_kinds(driver)
     for resource, made_id, found, inputs in reversed(made):
-        driver.provider.delete(resource, made_id, found, inputs, 60)
+        driver.provider.delete(resource, made_id, found, inputs, PATIENCE_S)
 
 
 def objects(settings: Settings, pool: PoolSettings) -> list[dict[str, Any]]:
@@ -105,7 +106,7 @@ def objects(settings: Settings, pool: PoolSettings) -> list[dict[str, Any]]:
 
 
 def put(client: Client, item: dict[str, Any], dry: bool = True) -> dict[str, Any]:
-    kind = client.kind(item["apiVersion"], item["kind"], 30)
+    kind = client.kind(item["apiVersion"], item["kind"], PATIENCE_S)
     return client.apply(kind, item["metadata"].get("namespace", ""), item, "test", dry, True)[1]
 
 
@@ -147,7 +148,7 @@ def test_a_resource_whose_controller_does_not_run_is_listed_while_it_is_there(
     assert listed() == ["NodePool"]
     print_noted()
     assert "unattended   1 NodePool: their controllers are pods, and no pod runs" in capsys.readouterr().out
-    driver.provider.delete(resource, made, live, checked, 30)
+    driver.provider.delete(resource, made, live, checked, PATIENCE_S)
     assert listed() == []
 
 
@@ -219,12 +220,3 @@ def test_a_pod_that_waits_for_karpenter_is_told_so(
 def unschedulable(client: Client, pod: str) -> list[str]:
     """What is said of a pod that does not fit."""
     return [line for line in reasons_for(client, [client.get(pod)]) if "Unschedulable" in line]
-
-
-def until(condition: Any) -> Any:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.1)
-    raise AssertionError("not within 30 s")

@@ -9,6 +9,7 @@ import pytest
 
 from sandbox.plugins.protocol import UNKNOWN, PluginError
 from tests.plugin_kubernetes.conftest import Driver
+from tests.waits import PATIENCE_S, until
 
 pytestmark = [pytest.mark.world, pytest.mark.xdist_group("plugin-kubernetes")]
 
@@ -50,13 +51,13 @@ def test_an_object_is_created_read_updated_and_deleted(driver: Driver, namespace
     changed = driver.check(resource, config_map(namespace, a="9"), inputs)
     found = driver.provider.diff(resource, made, state, inputs, changed)
     assert found.properties == {"data.a": "update", "data.b": "delete"}
-    state = driver.provider.update(resource, made, state, inputs, changed, False, 20)
+    state = driver.provider.update(resource, made, state, inputs, changed, False, PATIENCE_S)
     assert state["data"] == {"a": "9"}
     assert driver.provider.read(resource, made, state, changed) == (made, state, changed)
 
-    driver.provider.delete(resource, made, state, changed, 20)
+    driver.provider.delete(resource, made, state, changed, PATIENCE_S)
     assert driver.provider.read(resource, made, state, changed) is None
-    driver.provider.delete(resource, made, state, changed, 20)
+    driver.provider.delete(resource, made, state, changed, PATIENCE_S)
 
 
 def test_a_misspelt_field_is_refused_at_preview_by_name(driver: Driver, namespace: str) -> None:
@@ -180,7 +181,7 @@ def test_drift_by_hand_is_shown_and_what_the_server_fills_in_is_not(driver: Driv
     assert container["resources"] == inputs["spec"]["template"]["spec"]["containers"][0]["resources"]
     diff = driver.provider.diff(resource, made, found[1], found[2], inputs)
     assert set(diff.properties) == {"spec.replicas", "spec.template.spec.containers[0].image"}
-    state = driver.provider.update(resource, made, found[1], found[2], inputs, False, 20)
+    state = driver.provider.update(resource, made, found[1], found[2], inputs, False, PATIENCE_S)
     assert state["spec"]["replicas"] == 0
     assert state["metadata"]["labels"] == {"by": "hand"}
 
@@ -195,7 +196,7 @@ def test_an_object_of_someone_else_is_not_taken_over(driver: Driver, namespace: 
         ):
             driver.provider.create(second, inputs, preview, 5)
     inputs["metadata"]["annotations"] = {"pulumi.com/patchForce": "true"}
-    _, state = driver.provider.create(second, inputs, False, 5)
+    _, state = driver.provider.create(second, inputs, False, PATIENCE_S)
     assert state["data"] == {"a": "2"}
 
 
@@ -215,13 +216,8 @@ def test_an_import_takes_what_people_wrote(driver: Driver, namespace: str) -> No
     assert found is not None
     assert found[2] == body
     # A controller makes this one, some time after its namespace.
-    deadline = time.monotonic() + 20
-    account = None
-    while account is None and time.monotonic() < deadline:
-        account = driver.provider.read(
-            driver.resource("core/v1:ServiceAccount"), f"{namespace}/default", {}, {}
-        )
-    assert account is not None
+    account = driver.resource("core/v1:ServiceAccount")
+    until(lambda: driver.provider.read(account, f"{namespace}/default", {}, {}))
 
 
 def test_a_name_is_made_once_and_kept(driver: Driver, namespace: str) -> None:
@@ -280,8 +276,8 @@ def test_a_definition_and_its_object_come_in_one_run(driver: Driver, namespace: 
     wrong = driver.check(gadget, {"metadata": {**place, "name": "h"}, "spec": {"sise": 3}})
     with pytest.raises(PluginError, match="sise"):
         driver.provider.create(gadget, wrong, True, 0)
-    driver.provider.delete(crd, made, state, {}, 30)
-    driver.provider.delete(gadget, f"{namespace}/g", {}, {}, 5)
+    driver.provider.delete(crd, made, state, {}, PATIENCE_S)
+    driver.provider.delete(gadget, f"{namespace}/g", {}, {}, PATIENCE_S)
 
 
 @pytest.mark.parametrize(

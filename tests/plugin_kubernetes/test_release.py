@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from sandbox.cluster.control_plane import ControlPlane
 from sandbox.plugins.kubernetes import ledger
 from sandbox.plugins.protocol import UNKNOWN, PartialError, PluginError, Resource
 from tests.plugin_kubernetes.conftest import Driver, kubeconfig
+from tests.waits import PATIENCE_S, until
 
 pytestmark = [pytest.mark.world, pytest.mark.xdist_group("plugin-kubernetes")]
 
@@ -57,12 +57,32 @@ def test_a_release_is_installed_upgraded_read_and_uninstalled(
         "values.greeting": "update"
     }
     driver.provider.update(resource, made, state, inputs, new, True, 0)
-    state = driver.provider.update(resource, made, state, inputs, new, False, 20)
+    state = driver.provider.update(resource, made, state, inputs, new, False, PATIENCE_S)
     assert state["status"]["revision"] == 2
 
-    driver.provider.delete(resource, made, state, new, 30)
+    driver.provider.delete(resource, made, state, new, PATIENCE_S)
     assert driver.provider.read(resource, made, state, new) is None
-    driver.provider.delete(resource, made, state, new, 30)
+    driver.provider.delete(resource, made, state, new, PATIENCE_S)
+
+
+def test_what_stays_of_a_release_is_named(driver: Driver, namespace: str, chart: Path) -> None:
+    template = chart / "templates/all.yaml"
+    held = "metadata:\n  finalizers: [example.com/hold]\n  name:"
+    template.write_text(template.read_text().replace("metadata:\n  name:", held, 1))
+    resource = release(driver)
+    made, state, inputs = driver.up(resource, inputs_of(chart, namespace))
+    with pytest.raises(PluginError) as failed:
+        driver.provider.delete(resource, made, state, inputs, 3)
+    assert "context deadline exceeded" in str(failed.value)
+    assert "ConfigMap web is still there: finalizers hold it" in str(failed.value)
+    assert "example.com/hold" in str(failed.value)
+    assert "Deployment" not in str(failed.value)
+    client = driver.provider._objects.client
+    assert client is not None
+    path = f"/api/v1/namespaces/{namespace}/configmaps/web"
+    body = {"metadata": {"finalizers": None}}
+    client.request("PATCH", path, body=body, content_type="application/merge-patch+json")
+    driver.provider.delete(resource, made, state, inputs, PATIENCE_S)
 
 
 def test_a_changed_template_of_the_same_version_is_an_update(
@@ -119,7 +139,7 @@ def test_pods_that_do_not_fit_are_the_reason_instead_of_helms_deadline(
     driver: Driver, namespace: str, chart: Path
 ) -> None:
     resource = release(driver)
-    inputs = driver.check(resource, inputs_of(chart, namespace, timeout=8, values={"replicas": 1}))
+    inputs = driver.check(resource, inputs_of(chart, namespace, timeout=12, values={"replicas": 1}))
     with pytest.raises(PartialError) as failed:
         driver.provider.create(resource, inputs, False, 0)
     assert "Unschedulable: no nodes available" in failed.value.reasons[0]
@@ -128,7 +148,7 @@ def test_pods_that_do_not_fit_are_the_reason_instead_of_helms_deadline(
     assert any(kind == "progress" and "Unschedulable" in line for kind, line in driver.lines)
     found = driver.provider.diff(resource, failed.value.resource_id, failed.value.state, inputs, inputs)
     assert found.properties == {"status.status": "update"}
-    good = driver.check(resource, inputs_of(chart, namespace, timeout=8), inputs)
+    good = driver.check(resource, inputs_of(chart, namespace, timeout=300), inputs)
     state = driver.provider.update(
         resource, failed.value.resource_id, failed.value.state, inputs, good, False, 0
     )
@@ -150,14 +170,13 @@ def test_an_atomic_release_leaves_nothing_and_still_says_why(
 
 def kill_when_pending(driver: Driver, helm: subprocess.Popen[bytes], namespace: str) -> None:
     """Ends Helm by kill -9 as soon as it has written down that it works on a revision."""
-    deadline = time.monotonic() + 60
-    while not any(
-        item["status"].startswith("pending")
-        for item in driver.provider._releases._history("web", ["--namespace", namespace])
-    ):
+
+    def pending() -> bool:
         assert helm.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+        history = driver.provider._releases._history("web", ["--namespace", namespace])
+        return any(item["status"].startswith("pending") for item in history)
+
+    until(pending)
     helm.send_signal(signal.SIGKILL)
     helm.wait()
 
@@ -179,7 +198,7 @@ def test_a_revision_that_a_killed_helm_left_pending_is_rolled_back_first(
     assert found is not None
     assert driver.provider.diff(resource, made, found[1], found[2], inputs).properties
     driver.provider.create(resource, inputs, True, 0)  # a preview does not stumble over it
-    state = driver.provider.update(resource, made, state, inputs, inputs, False, 20)
+    state = driver.provider.update(resource, made, state, inputs, inputs, False, PATIENCE_S)
     assert state["status"]["status"] == "deployed"
     assert any(kind == "warning" and "rolling back to revision 1" in line for kind, line in driver.lines)
 
@@ -307,6 +326,6 @@ def test_an_unreachable_chart_is_said_to_be_not_rendered_and_is_used_once_it_is_
     )
     new = driver.check(resource, given, inputs)
     assert driver.provider.diff(resource, made, state, inputs, new).properties == {"checksum": "add"}
-    state = driver.provider.update(resource, made, state, inputs, new, False, 20)
+    state = driver.provider.update(resource, made, state, inputs, new, False, PATIENCE_S)
     assert state["status"]["status"] == "deployed"
     assert resource.urn not in record.read_text()

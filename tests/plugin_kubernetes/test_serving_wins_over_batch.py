@@ -5,8 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,22 +17,13 @@ from bastide.settings import Settings, read_stack_file
 from sandbox import toolchain
 from sandbox.plugins.kubernetes.client import ApiError, Client
 from tests.plugin_kubernetes.conftest import Driver
+from tests.waits import until
 
 pytestmark = [pytest.mark.world, pytest.mark.xdist_group("plugin-kubernetes")]
 
 ROOT = Path(__file__).parents[2]
 NODE = "gpu-node"
 GPU = "nvidia.com/gpu"
-
-
-def until(what: str, condition: Callable[[], Any], seconds: float = 30) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"not within {seconds} s: {what}")
 
 
 @pytest.fixture
@@ -116,21 +106,21 @@ def test_an_engine_that_serves_takes_the_gpus_of_batch_and_batch_takes_nobodys(
         return next((each for each in found if each["type"] == kind), {})
 
     until(
-        "default service account",
         lambda: client.find(f"/api/v1/namespaces/{namespace}/serviceaccounts/default"),
+        "default service account",
     )
     client.request("POST", pods, body=engine_pod("batch", "night", namespace))
-    until("the batch pod is on the node", lambda: bound("night"))
+    until(lambda: bound("night"), "the batch pod is on the node")
 
     client.request("POST", pods, body=engine_pod("serving", "chat", namespace))
-    until("the batch pod is ended", lambda: look("night").get("metadata", {}).get("deletionTimestamp"))
+    until(lambda: look("night").get("metadata", {}).get("deletionTimestamp"), "the batch pod is ended")
     assert condition("night", "DisruptionTarget")["reason"] == "PreemptionByScheduler"
     # No kubelet is here that would end the containers.
     client.request("DELETE", f"{pods}/night", body={"gracePeriodSeconds": 0})
-    until("the serving pod is on the node", lambda: bound("chat"))
+    until(lambda: bound("chat"), "the serving pod is on the node")
 
     client.request("POST", pods, body=engine_pod("batch", "again", namespace))
-    refused = until("the scheduler has judged", lambda: condition("again", "PodScheduled"))
+    refused = until(lambda: condition("again", "PodScheduled"), "the scheduler has judged")
     assert refused["reason"] == "Unschedulable"
     assert "Insufficient nvidia.com/gpu" in refused["message"]
     assert "deletionTimestamp" not in look("chat")["metadata"]
@@ -158,10 +148,10 @@ def test_the_quota_holds_gpus_balancers_and_pods_and_the_defaults_fill_in(
             "spec": {"limits": [limits]},
         },
     )
-    until("default service account", lambda: client.find(f"{base}/serviceaccounts/default"))
+    until(lambda: client.find(f"{base}/serviceaccounts/default"), "default service account")
     until(
-        "the quota is counted",
         lambda: (client.get(f"{base}/resourcequotas/bounds").get("status") or {}).get("used"),
+        "the quota is counted",
     )
     service = {
         "apiVersion": "v1",

@@ -12,6 +12,7 @@ from sandbox.plugins.kubernetes.waits import READY, Hopeless
 from sandbox.plugins.protocol import PartialError, PluginError
 from tests.plugin_kubernetes.conftest import Driver
 from tests.plugin_kubernetes.test_objects import deployment
+from tests.waits import PATIENCE_S
 
 pytestmark = [pytest.mark.world, pytest.mark.xdist_group("plugin-kubernetes")]
 
@@ -30,7 +31,7 @@ def test_a_deployment_that_does_not_fit_fails_with_the_schedulers_own_words(
     assert failed.value.resource_id == f"{namespace}/engine"
     assert failed.value.state["metadata"]["uid"]
     assert any(kind == "progress" and "Unschedulable" in line for kind, line in driver.lines)
-    driver.provider.delete(resource, failed.value.resource_id, failed.value.state, inputs, 20)
+    driver.provider.delete(resource, failed.value.resource_id, failed.value.state, inputs, PATIENCE_S)
     client = driver.provider._objects.client
     assert client is not None
     assert client.items(f"/api/v1/namespaces/{namespace}/pods") == []
@@ -44,7 +45,7 @@ def test_pods_that_admission_refuses_are_told_though_they_never_existed(driver: 
     with pytest.raises(PartialError) as failed:
         driver.provider.create(resource, driver.check(resource, deployment("restricted")), False, 15)
     assert 'violates PodSecurity "restricted' in failed.value.reasons[0]
-    driver.provider.delete(space, made, state, {}, 60)
+    driver.provider.delete(space, made, state, {}, PATIENCE_S)
 
 
 def test_a_wait_can_be_turned_off(driver: Driver, namespace: str) -> None:
@@ -83,7 +84,7 @@ def test_a_deletion_that_a_finalizer_holds_names_it(driver: Driver, namespace: s
     with pytest.raises(PluginError, match=r"still there after 1 s: finalizers hold it.*example\.com/hold"):
         driver.provider.delete(resource, made, state, inputs, 1)
     driver.provider.update(
-        resource, made, state, inputs, {**inputs, "metadata": {**meta, "finalizers": []}}, False, 5
+        resource, made, state, inputs, {**inputs, "metadata": {**meta, "finalizers": []}}, False, PATIENCE_S
     )
 
 

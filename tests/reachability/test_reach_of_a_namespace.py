@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import yaml
 from sandbox.environment import full_environment
 from sandbox.state import ACCOUNT_ID, World, aws_client
 from tests.charts.conftest import ROOT, helm
+from tests.waits import until
 
 pytestmark = [pytest.mark.world, pytest.mark.xdist_group("reach-world")]
 
@@ -52,15 +52,6 @@ def kubectl(world: World, *words: str, given: Any = None) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
-
-
-def until(what: str, condition: Any, seconds: float = 60) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.2)
-    raise AssertionError(f"not within {seconds} s: {what}")
 
 
 def deployment(namespace: str, name: str, labels: dict[str, str], **spec: Any) -> dict[str, Any]:
@@ -113,7 +104,7 @@ def cluster(world: World) -> World:
         resourcesVpcConfig={"subnetIds": subnets},
         accessConfig={"authenticationMode": "API", "bootstrapClusterCreatorAdminPermissions": True},
     )
-    until("ACTIVE", lambda: eks.describe_cluster(name="one")["cluster"]["status"] == "ACTIVE", 240)
+    until(lambda: eks.describe_cluster(name="one")["cluster"]["status"] == "ACTIVE", "ACTIVE")
     namespaces = [
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
         for name, labels in (("bastide-serving", PART_OF), ("bastide-gateway", PART_OF), ("tenant", {}))
@@ -139,9 +130,8 @@ def cluster(world: World) -> World:
             deployment("tenant", "gateway", gateway),  # the right label in a namespace that is not the kit's
         ],
     )
-    until("the engine's pod", lambda: "vllm-chat-0" in kubectl(world, "get", "pods", "-A", "-o", "name"))
+    until(lambda: "vllm-chat-0" in kubectl(world, "get", "pods", "-A", "-o", "name"), "the engine's pod")
     until(
-        "the others' pods",
         lambda: (
             all(
                 each in kubectl(world, "get", "pods", "-A", "-o", "name")
@@ -149,6 +139,7 @@ def cluster(world: World) -> World:
             )
             and "gateway-" in kubectl(world, "get", "pods", "-n", "tenant", "-o", "name")
         ),
+        "the others' pods",
     )
     return world
 

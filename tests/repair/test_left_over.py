@@ -12,8 +12,9 @@ import pytest
 
 from bastide.repair.stack import Stack
 from sandbox.left_over import LeftOverError, alone, settle
-from tests.repair.test_repair import in_state, kill_when, locks, until, write_lock
+from tests.repair.test_repair import in_state, kill_when, locks, write_lock
 from tests.toolchain.project import Project, create
+from tests.waits import PATIENCE_S, until
 
 pytestmark = pytest.mark.world
 
@@ -39,7 +40,7 @@ def test_a_run_that_lives_is_named_and_nothing_is_touched(killed: Project) -> No
     with pytest.raises(LeftOverError, match=rf"is going on \(pid {run.pid} of .*\): wait for it") as refused:
         settled(killed)
     assert "\n" not in str(refused.value)
-    run.communicate(timeout=60)
+    run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 0
 
 

@@ -5,7 +5,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,18 +12,12 @@ import pytest
 
 from bastide.repair.stack import LEFT_TO_YOU, REFUSED, REPAIRED, Stack, repair
 from tests.toolchain.project import Project, create
+from tests.waits import PATIENCE_S, until
 
 pytestmark = pytest.mark.world
 
 URN = "urn:pulumi:test::small::tiny:index:Thing::a"
 FINDERS = {"tiny:index:Thing": lambda inputs, cloud: [inputs["name"]]}
-
-
-def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -43,7 +36,7 @@ def kill_when(project: Project, condition: Callable[[], object]) -> None:
     run = project.start("up", "--yes", "--skip-preview")
     until(condition)
     run.kill()
-    run.communicate(timeout=10)
+    run.communicate(timeout=PATIENCE_S)
 
 
 def in_state(project: Project, operation: str) -> bool:
@@ -184,7 +177,7 @@ def test_a_run_that_lives_is_not_touched(project: Project) -> None:
     assert status == REFUSED
     assert f"pid {run.pid}" in said
     assert "is running" in said
-    run.communicate(timeout=60)
+    run.communicate(timeout=PATIENCE_S)
     assert run.returncode == 0
     assert not locks(project)
 
@@ -234,7 +227,7 @@ def test_orphans_of_this_stack_are_ended_and_no_other_process(project: Project) 
         status, said = mend(project)
         assert status == REPAIRED
         assert f"ending pid {orphan.pid}" in said
-        assert orphan.wait(5) != 0
+        assert orphan.wait(PATIENCE_S) != 0
         assert [other.poll() for other in others] == [None, None]
     for other in others:
         other.kill()

@@ -17,6 +17,7 @@ from bastide.plans.routing.table import table
 from bastide.settings.checks import routes_traffic
 from sandbox.toolchain import environments
 from tests.routing.routing_samples import sample
+from tests.waits import PATIENCE_S
 
 pytestmark = pytest.mark.xdist_group("litellm")
 JUDGE = Path(__file__).with_name("litellm_judge.py")
@@ -63,7 +64,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         },
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert run.returncode == 0, run.stderr[-3000:]

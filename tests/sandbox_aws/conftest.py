@@ -3,8 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,22 +12,12 @@ import pytest
 from sandbox.aws.client import Aws
 from sandbox.daemon.child import free_port
 from sandbox.state import aws_client
+from tests.waits import PATIENCE_S, until
 
 REGION = "us-east-1"
 LAUNCH_PATIENCE = 1.0
 """Seconds: long enough for several ticks of 0.2 s, short enough for a test."""
 WAIT = 15.0
-
-
-def wait_for(what: Callable[[], Any], seconds: float = WAIT) -> Any:
-    deadline = time.monotonic() + seconds
-    while True:
-        found = what()
-        if found:
-            return found
-        if time.monotonic() > deadline:
-            pytest.fail(f"did not come true in {seconds} s")
-        time.sleep(0.05)
 
 
 @dataclass
@@ -80,7 +69,7 @@ class Account:
             **extra,
         }
         self("eks").create_cluster(**given)
-        wait_for(lambda: self.cluster_status(name) == "ACTIVE")
+        until(lambda: self.cluster_status(name) == "ACTIVE")
         return subnets
 
     def cluster_status(self, name: str = "one") -> str:
@@ -106,7 +95,7 @@ class Account:
         return found
 
     def wait_group(self, status: str, name: str = "gpu") -> dict[str, Any]:
-        found: dict[str, Any] = wait_for(lambda: (g := self.group(name))["status"] == status and g)
+        found: dict[str, Any] = until(lambda: (g := self.group(name))["status"] == status and g)
         return found
 
     def running(self) -> list[dict[str, Any]]:
@@ -132,12 +121,12 @@ def _serve(*flags: str) -> Iterator[str]:
     endpoint = f"http://127.0.0.1:{port}"
     try:
         # A loaded machine of two cores took 12 s.
-        wait_for(lambda: process.poll() is not None or Aws(endpoint).healthy(), 120)
+        until(lambda: process.poll() is not None or Aws(endpoint).healthy())
         assert process.poll() is None, "the sandbox's AWS did not start"
         yield endpoint
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(PATIENCE_S)
 
 
 @pytest.fixture(scope="session")

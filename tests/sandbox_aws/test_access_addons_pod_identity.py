@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.sandbox_aws.conftest import Account, wait_for
+from tests.sandbox_aws.conftest import Account
+from tests.waits import until
 
 VIEW = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy"
 
@@ -92,11 +93,9 @@ def test_an_addon_takes_a_published_version_only(aws: Account) -> None:
         addonVersion=older,
         configurationValues='{"enableNetworkPolicy": "true"}',
     )
-    wait_for(
-        lambda: eks.describe_addon(clusterName="one", addonName="vpc-cni")["addon"]["status"] == "ACTIVE"
-    )
+    until(lambda: eks.describe_addon(clusterName="one", addonName="vpc-cni")["addon"]["status"] == "ACTIVE")
     update = eks.update_addon(clusterName="one", addonName="vpc-cni", addonVersion=newer)["update"]["id"]
-    wait_for(
+    until(
         lambda: (
             eks.describe_update(name="one", addonName="vpc-cni", updateId=update)["update"]["status"]
             == "Successful"
@@ -105,7 +104,7 @@ def test_an_addon_takes_a_published_version_only(aws: Account) -> None:
     addon = eks.describe_addon(clusterName="one", addonName="vpc-cni")["addon"]
     assert (addon["addonVersion"], addon["configurationValues"]) == (newer, '{"enableNetworkPolicy": "true"}')
     eks.delete_addon(clusterName="one", addonName="vpc-cni")
-    wait_for(lambda: eks.list_addons(clusterName="one")["addons"] == [])
+    until(lambda: eks.list_addons(clusterName="one")["addons"] == [])
 
 
 def test_an_addon_that_runs_pods_waits_for_a_node(aws: Account) -> None:
@@ -113,14 +112,12 @@ def test_an_addon_that_runs_pods_waits_for_a_node(aws: Account) -> None:
     eks = aws("eks")
     eks.create_addon(clusterName="one", addonName="coredns")
     eks.create_addon(clusterName="one", addonName="kube-proxy")
-    wait_for(
+    until(
         lambda: eks.describe_addon(clusterName="one", addonName="kube-proxy")["addon"]["status"] == "ACTIVE"
     )
     assert eks.describe_addon(clusterName="one", addonName="coredns")["addon"]["status"] == "CREATING"
     aws.pool(subnets, 1)
-    wait_for(
-        lambda: eks.describe_addon(clusterName="one", addonName="coredns")["addon"]["status"] == "ACTIVE"
-    )
+    until(lambda: eks.describe_addon(clusterName="one", addonName="coredns")["addon"]["status"] == "ACTIVE")
 
 
 def test_a_pod_identity_association_lives_from_creation_to_deletion(aws: Account) -> None:

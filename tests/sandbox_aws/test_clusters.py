@@ -7,7 +7,8 @@ from botocore.exceptions import ClientError
 
 from sandbox.aws.client import AwsError
 from sandbox.state import OPERATOR_ARN
-from tests.sandbox_aws.conftest import Account, wait_for
+from tests.sandbox_aws.conftest import Account
+from tests.waits import until
 
 ADMIN = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
 
@@ -108,9 +109,7 @@ def test_configuration_changes_through_updates(aws: Account) -> None:
         name="one", logging={"clusterLogging": [{"types": ["api", "audit"], "enabled": True}]}
     )["update"]
     assert update["type"] == "LoggingUpdate"
-    wait_for(
-        lambda: eks.describe_update(name="one", updateId=update["id"])["update"]["status"] == "Successful"
-    )
+    until(lambda: eks.describe_update(name="one", updateId=update["id"])["update"]["status"] == "Successful")
     assert eks.describe_cluster(name="one")["cluster"]["logging"]["clusterLogging"][0]["types"] == [
         "api",
         "audit",
@@ -128,7 +127,7 @@ def test_a_version_goes_up_one_minor_at_a_time(aws: Account) -> None:
     with pytest.raises(ClientError, match="one minor version up"):
         aws("eks").update_cluster_version(name="one", version="1.36")
     aws("eks").update_cluster_version(name="one", version="1.35")
-    wait_for(lambda: aws.cluster_status() == "ACTIVE")
+    until(lambda: aws.cluster_status() == "ACTIVE")
     assert aws("eks").describe_cluster(name="one")["cluster"]["version"] == "1.35"
 
 

@@ -4,7 +4,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.aws.identity import PEOPLE
-from tests.sandbox_aws.conftest import Account, wait_for
+from tests.sandbox_aws.conftest import Account
+from tests.waits import until
 
 
 def test_a_vpc_is_held_by_what_is_in_it(aws: Account) -> None:
@@ -79,9 +80,9 @@ def test_a_whole_cluster_comes_down_in_order_and_leaves_nothing(aws: Account) ->
     with pytest.raises(ClientError, match="has dependencies"):
         ec2.delete_subnet(SubnetId=subnets[0])
     eks.delete_nodegroup(clusterName="one", nodegroupName="gpu")
-    wait_for(lambda: eks.list_nodegroups(clusterName="one")["nodegroups"] == [])
+    until(lambda: eks.list_nodegroups(clusterName="one")["nodegroups"] == [])
     eks.delete_cluster(name="one")
-    wait_for(lambda: eks.list_clusters()["clusters"] == [])
+    until(lambda: eks.list_clusters()["clusters"] == [])
     for subnet in subnets:
         ec2.delete_subnet(SubnetId=subnet)
     ec2.delete_vpc(VpcId=aws.made["vpc"])

@@ -10,7 +10,8 @@ from botocore.exceptions import ClientError
 
 from sandbox.aws.client import AwsError
 from sandbox.daemon.lifecycle import fault_lines
-from tests.sandbox_aws.conftest import Account, wait_for
+from tests.sandbox_aws.conftest import Account
+from tests.waits import until
 
 LINUX = "Linux/UNIX"
 P5 = "p5.48xlarge"
@@ -205,7 +206,7 @@ def test_a_block_outside_its_dates_takes_nobody_and_ends_its_instances(aws: Acco
     launch(aws, subnet, CapacityReservationSpecification=target(block), **market)
     assert len(aws.running()) == 1
     aws.control.move_block("us-east-1", block, ends_in=20 * 60)
-    wait_for(lambda: aws.running() == [])
+    until(lambda: aws.running() == [])
     with pytest.raises(ClientError, match="until 30 minutes before its end"):
         launch(aws, subnet, CapacityReservationSpecification=target(block), **market)
     aws.control.move_block("us-east-1", block, ends_in=0)

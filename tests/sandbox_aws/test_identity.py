@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from sandbox.state import ACCESS_KEY_ID, OPERATOR_ARN, SECRET_ACCESS_KEY
 from tests.sandbox_aws.conftest import REGION, Account
+from tests.waits import PATIENCE_S
 
 
 def token(aws: Account, environment: dict[str, str]) -> str:
@@ -53,7 +54,7 @@ def replay(aws: Account, given: str) -> str:
     answer = requests.get(
         f"{aws.endpoint}{url.path}?{url.query}",
         headers={"x-k8s-aws-id": "one", "Accept": "application/json"},
-        timeout=10,
+        timeout=PATIENCE_S,
     )
     return answer.text
 

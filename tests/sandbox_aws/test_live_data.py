@@ -18,6 +18,7 @@ import pytest
 from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from conftest import REGION, Account, _serve
 
 from bastide.plans.cache import ACCESS, NOBODY
 from sandbox.aws.client import Aws
@@ -27,8 +28,7 @@ from sandbox.live.data import LiveData, Outside
 from sandbox.live.data_services import Aws as Region
 from sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from sandbox.toolchain import databases
-
-from .conftest import REGION, Account, _serve, wait_for
+from tests.waits import until
 
 OTHER_SECRET = "another"
 GROUP = "live-gw"
@@ -89,7 +89,7 @@ def live(aws: Account, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Liv
 
     data = LiveData(Region(REGION, aws.endpoint, folder / "data", folder / "logs"), tell)
     try:
-        wait_for(lambda: len(told) == 3 or data.problem, 60)
+        until(lambda: len(told) == 3 or data.problem)
         assert data.problem == ""
         (folder / "ca.pem").write_text(amazon.certificate())
         yield Live(data, told, folder)
@@ -238,8 +238,8 @@ def test_a_token_is_good_for_a_quarter_of_an_hour() -> None:
 def test_what_is_deleted_ends(live: Live, aws: Account) -> None:
     """The last one, for it takes the servers."""
     aws("rds").delete_db_instance(DBInstanceIdentifier="gateway", SkipFinalSnapshot=True)
-    wait_for(lambda: len(live.names) == 2)
+    until(lambda: len(live.names) == 2)
     aws("elasticache").delete_replication_group(ReplicationGroupId=GROUP)
-    wait_for(lambda: [each.name for each in live.names] == [provider.NAME])
+    until(lambda: [each.name for each in live.names] == [provider.NAME])
     assert [child.part for child in live.data.children] == [f"{REGION}-provider", f"{REGION}-tokens"]
     assert sorted(path.name for path in (live.folder / "data").iterdir() if path.is_dir()) == []

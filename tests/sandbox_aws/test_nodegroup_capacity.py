@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.sandbox_aws.conftest import Account, wait_for
+from tests.sandbox_aws.conftest import Account
 from tests.sandbox_aws.test_ec2_capacity import P5, buy, interfaces, reserve, target
+from tests.waits import until
 
 BLOCK = {"InstanceMarketOptions": {"MarketType": "capacity-block"}}
 
@@ -96,7 +97,7 @@ def test_eks_takes_a_blocks_nodes_away_before_ec2_would(aws: Account) -> None:
     )
     aws.wait_group("ACTIVE")
     aws.control.move_block("us-east-1", block, ends_in=35 * 60)
-    wait_for(lambda: aws.running() == [])
+    until(lambda: aws.running() == [])
     assert aws.group()["scalingConfig"]["desiredSize"] == 0
     assert aws.group()["status"] == "ACTIVE"
 
@@ -193,7 +194,7 @@ def test_interfaces_of_the_template_are_those_of_the_instance(aws: Account) -> N
     groups = {n["Attachment"]["NetworkCardIndex"]: n["Groups"][0]["GroupId"] for n in seen}
     assert groups == {card: cluster_group if card == 5 else own for card in range(32)}
     aws("eks").delete_nodegroup(clusterName="one", nodegroupName="gpu")
-    wait_for(lambda: aws("eks").list_nodegroups(clusterName="one")["nodegroups"] == [])
+    until(lambda: aws("eks").list_nodegroups(clusterName="one")["nodegroups"] == [])
     left = ec2.describe_network_interfaces(Filters=[{"Name": "subnet-id", "Values": [made["SubnetId"]]}])
     assert [n for n in left["NetworkInterfaces"] if not n["Description"].startswith("Amazon EKS")] == []
 
@@ -261,11 +262,11 @@ def test_kubelets_too_old_hold_the_control_plane_back(aws: Account) -> None:
     eks = aws("eks")
     for version in ("1.34", "1.35"):
         eks.update_cluster_version(name="one", version=version)
-        wait_for(lambda: aws.cluster_status() == "ACTIVE")
+        until(lambda: aws.cluster_status() == "ACTIVE")
     with pytest.raises(ClientError, match=r"\[gpu \(1\.32\)\] must be updated"):
         eks.update_cluster_version(name="one", version="1.36")
     eks.update_cluster_version(name="one", version="1.36", force=True)
-    wait_for(lambda: aws.cluster_status() == "ACTIVE")
+    until(lambda: aws.cluster_status() == "ACTIVE")
     with pytest.raises(ClientError, match="one minor version up"):
         eks.update_cluster_version(name="one", version="1.35")
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.sandbox_aws.conftest import Account, wait_for
+from tests.sandbox_aws.conftest import Account
+from tests.waits import until
 
 
 def template(aws: Account, **data: Any) -> dict[str, str]:
@@ -48,7 +49,7 @@ def test_it_waits_for_its_nodes_to_join(reported_aws: Account) -> None:
     aws.control.report_cluster("us-east-1", "one", "ACTIVE", "https://127.0.0.1:1", "YQ==")
     aws.made["node_role"] = aws.role("node", "ec2.amazonaws.com")
     aws.pool(subnets, 2)
-    ids = wait_for(
+    ids = until(
         lambda: (
             len(i := [n["id"] for n in aws.control.clusters()[0]["nodegroups"][0]["instances"]]) == 2 and i
         )
@@ -67,16 +68,16 @@ def test_it_scales_out_and_in_and_is_gone_after_deletion(aws: Account) -> None:
         aws("eks").update_nodegroup_config(
             clusterName="one", nodegroupName="gpu", scalingConfig={"desiredSize": size}
         )
-        wait_for(lambda size=size: len(aws.running()) == size and aws.group()["status"] == "ACTIVE")
+        until(lambda size=size: len(aws.running()) == size and aws.group()["status"] == "ACTIVE")
     aws("eks").update_nodegroup_config(
         clusterName="one", nodegroupName="gpu", scalingConfig={"desiredSize": 2}
     )
-    wait_for(lambda: len(aws.running()) == 2)
+    until(lambda: len(aws.running()) == 2)
     with pytest.raises(ClientError, match="Cluster has nodegroups attached"):
         aws("eks").delete_cluster(name="one")
-    wait_for(lambda: aws.group()["status"] == "ACTIVE")
+    until(lambda: aws.group()["status"] == "ACTIVE")
     aws("eks").delete_nodegroup(clusterName="one", nodegroupName="gpu")
-    wait_for(lambda: aws("eks").list_nodegroups(clusterName="one")["nodegroups"] == [])
+    until(lambda: aws("eks").list_nodegroups(clusterName="one")["nodegroups"] == [])
     assert aws.running() == []
 
 
@@ -86,7 +87,7 @@ def test_an_instance_that_somebody_ended_is_replaced(aws: Account) -> None:
     aws.wait_group("ACTIVE")
     lost = aws.running()[0]["InstanceId"]
     aws("ec2").terminate_instances(InstanceIds=[lost])
-    wait_for(lambda: len(aws.running()) == 2)
+    until(lambda: len(aws.running()) == 2)
     assert lost not in {i["InstanceId"] for i in aws.running()}
 
 
@@ -126,7 +127,7 @@ def test_a_new_template_version_replaces_every_instance(aws: Account) -> None:
     update = aws("eks").update_nodegroup_version(
         clusterName="one", nodegroupName="gpu", launchTemplate={"id": named["id"], "version": "2"}
     )["update"]["id"]
-    wait_for(
+    until(
         lambda: (
             aws("eks").describe_update(name="one", nodegroupName="gpu", updateId=update)["update"]["status"]
             == "Successful"
@@ -146,7 +147,7 @@ def test_a_rollout_needs_spare_capacity_unless_it_is_minimal(aws: Account, strat
     aws.wait_group("ACTIVE")
     old = {i["InstanceId"] for i in aws.running()}
     update = aws("eks").update_nodegroup_version(clusterName="one", nodegroupName="gpu")["update"]["id"]
-    ended = wait_for(
+    ended = until(
         lambda: (
             (u := aws("eks").describe_update(name="one", nodegroupName="gpu", updateId=update)["update"])[
                 "status"
@@ -287,5 +288,5 @@ def test_the_node_role_gets_its_access_entry_and_is_held_while_in_use(aws: Accou
     with pytest.raises(ClientError, match="must remove roles from instance profile first"):
         aws("iam").delete_role(RoleName="node")
     aws("eks").delete_nodegroup(clusterName="one", nodegroupName="gpu")
-    wait_for(lambda: aws("eks").list_nodegroups(clusterName="one")["nodegroups"] == [])
+    until(lambda: aws("eks").list_nodegroups(clusterName="one")["nodegroups"] == [])
     aws("iam").delete_role(RoleName="node")

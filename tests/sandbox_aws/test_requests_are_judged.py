@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from sandbox.aws.client import AwsError
 from sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from tests.sandbox_aws.conftest import REGION, Account
+from tests.waits import PATIENCE_S
 
 
 def raw(
@@ -21,7 +22,9 @@ def raw(
     """A signed request that no SDK has checked."""
     asked = AWSRequest(method, aws.endpoint + path, data=body, headers=headers or {})
     SigV4Auth(Credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY), service, REGION).add_auth(asked)
-    return requests.request(method, aws.endpoint + path, data=body, headers=dict(asked.headers), timeout=10)
+    return requests.request(
+        method, aws.endpoint + path, data=body, headers=dict(asked.headers), timeout=PATIENCE_S
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.sandbox_aws.conftest import Account, wait_for
+from tests.sandbox_aws.conftest import Account
+from tests.waits import until
 
 OLD, NEW = "1.34.2-20251217", "1.34.6-20260415"
 
@@ -31,7 +32,7 @@ def started(aws: Account, size: int, **config: Any) -> None:
     aws.control.report_cluster("us-east-1", "one", "ACTIVE", "https://127.0.0.1:1", "YQ==", "1.34")
     aws.made["node_role"] = aws.role("node", "ec2.amazonaws.com")
     aws.pool(subnets, size, releaseVersion=OLD, updateConfig=config)
-    wait_for(lambda: len(group_of(aws)["instances"]) == size)
+    until(lambda: len(group_of(aws)["instances"]) == size)
     join(aws)
     aws.wait_group("ACTIVE")
 
@@ -55,7 +56,7 @@ def carry_out(aws: Account, **given: Any) -> list[tuple[int, int, int, int]]:
         found = aws("eks").describe_update(name="one", nodegroupName="gpu", updateId=update)["update"]
         return bool(found["status"] == "Successful")
 
-    wait_for(ended, 30)
+    until(ended)
     assert aws.group()["releaseVersion"] == NEW
     return seen
 
@@ -85,12 +86,12 @@ def test_a_drain_that_is_refused_says_why_and_goes_on_once_it_may(reported_aws: 
     started(aws, 1, maxUnavailable=1, updateStrategy="MINIMAL")
     [node] = group_of(aws)["instances"]
     aws("eks").update_nodegroup_version(clusterName="one", nodegroupName="gpu", releaseVersion=NEW)
-    wait_for(lambda: group_of(aws)["instances"][0]["drain"])
+    until(lambda: group_of(aws)["instances"][0]["drain"])
     aws.control.report_drains([], {node["id"]: "default/a: 429: no"})
     time.sleep(1)
     assert [i["InstanceId"] for i in aws.running()] == [node["id"]]
     aws.control.report_drains([node["id"]], {})
-    wait_for(lambda: [i["InstanceId"] for i in aws.running()] not in ([], [node["id"]]))
+    until(lambda: [i["InstanceId"] for i in aws.running()] not in ([], [node["id"]]))
     join(aws)
     assert aws.wait_group("ACTIVE")["releaseVersion"] == NEW
 
@@ -102,16 +103,16 @@ def test_scale_in_waits_for_the_drain_and_takes_a_node_back_that_is_wanted_again
     started(aws, 2)
     about = {"clusterName": "one", "nodegroupName": "gpu"}
     aws("eks").update_nodegroup_config(**about, scalingConfig={"desiredSize": 1})
-    wait_for(lambda: any(node["drain"] for node in group_of(aws)["instances"]))
+    until(lambda: any(node["drain"] for node in group_of(aws)["instances"]))
     assert len(aws.running()) == 2
     aws.wait_group("ACTIVE")
     aws("eks").update_nodegroup_config(**about, scalingConfig={"desiredSize": 2})
-    wait_for(lambda: not any(node["drain"] for node in group_of(aws)["instances"]))
+    until(lambda: not any(node["drain"] for node in group_of(aws)["instances"]))
     aws.wait_group("ACTIVE")
     aws("eks").update_nodegroup_config(**about, scalingConfig={"desiredSize": 1})
-    leaving = wait_for(lambda: [node["id"] for node in group_of(aws)["instances"] if node["drain"]])
+    leaving = until(lambda: [node["id"] for node in group_of(aws)["instances"] if node["drain"]])
     aws.control.report_drains(leaving, {})
-    wait_for(lambda: len(aws.running()) == 1)
+    until(lambda: len(aws.running()) == 1)
     assert aws.running()[0]["InstanceId"] not in leaving
 
 

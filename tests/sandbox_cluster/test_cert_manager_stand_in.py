@@ -8,7 +8,6 @@ import socket
 import ssl
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from sandbox.cluster.kube import Kube, KubeError
 from sandbox.daemon.child import free_port
 from sandbox.plugins.kubernetes import charts
 from sandbox.toolchain import paths
+from tests.waits import until
 
 STACK = Path(__file__).parents[2] / "stacks/Pulumi.sandbox-full.yaml"
 PLURALS = {"Certificate": "certificates", "Issuer": "issuers", "ClusterIssuer": "clusterissuers"}
@@ -58,11 +58,8 @@ def kube(tmp_path_factory: pytest.TempPathFactory, settings: Settings) -> Iterat
                 namespace = each["metadata"]["namespace"]
                 plane.kube.request("POST", f"/apis/apps/v1/namespaces/{namespace}/deployments", each)
         # The API server serves a new kind a moment after its definition is there.
-        end = time.monotonic() + 30
         for plural in PLURALS.values():
-            while not served(plane.kube, plural):
-                assert time.monotonic() < end
-                time.sleep(0.1)
+            until(lambda plural=plural: served(plane.kube, plural), plural)
         yield plane.kube
     finally:
         plane.stop()

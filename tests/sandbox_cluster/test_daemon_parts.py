@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -17,19 +16,10 @@ from sandbox.daemon.__main__ import _locked
 from sandbox.daemon.child import Child, ChildError
 from sandbox.state import NoWorldError, World, home
 from sandbox.toolchain import ToolsMissingError
+from tests.waits import PATIENCE_S, until
 
 WORLD = World("http://127.0.0.1:1", "http://127.0.0.1:2", 3)
 ONE = kubeconfig.Access("us-east-1", "one", "https://127.0.0.1:6443", b"PEM")
-
-
-def _until(condition: object, seconds: float = 5) -> bool:
-    assert callable(condition)
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def test_a_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
@@ -38,8 +28,8 @@ def test_a_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
             sys.executable,
             "-c",
             "import sys, time; from pathlib import Path; from sandbox.daemon.child import Child\n"
-            f"print(Child('c', ['/bin/sleep', '60'], Path({str(tmp_path / 'c.log')!r})).pid, flush=True)\n"
-            "time.sleep(60)",
+            f"print(Child('c', ['/bin/sleep', '600'], Path({str(tmp_path / 'c.log')!r})).pid, flush=True)\n"
+            "time.sleep(600)",
         ],
         stdout=subprocess.PIPE,
         text=True,
@@ -47,16 +37,16 @@ def test_a_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     assert parent.stdout is not None
     child = int(parent.stdout.readline())
     # The leash has become the command before its parent dies.
-    assert _until(lambda: Path(f"/proc/{child}/comm").read_text().strip() == "sleep")
+    assert until(lambda: Path(f"/proc/{child}/comm").read_text().strip() == "sleep")
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    assert _until(lambda: processes.started_at(child) == 0)
+    assert until(lambda: processes.started_at(child) == 0)
 
 
 def test_a_child_that_ends_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
     child = Child("etcd", ["/bin/sh", "-c", "echo address already in use; exit 7"], tmp_path / "etcd.log")
-    assert _until(lambda: not child.running())
+    assert until(lambda: not child.running())
     with pytest.raises(ChildError, match=r"etcd ended with status 7(.|\n)*address already in use"):
         child.require_running()
 
@@ -65,7 +55,7 @@ def test_a_child_that_does_not_listen_is_killed(tmp_path: Path) -> None:
     child = Child(
         "deaf", ["/bin/sh", "-c", "trap '' TERM; echo up; while :; do sleep 1; done"], tmp_path / "d.log"
     )
-    assert _until(lambda: "up" in child.tail())
+    assert until(lambda: "up" in child.tail())
     child.stop(patience=0.2)
     assert not child.running()
 
@@ -77,10 +67,10 @@ def test_a_recorded_process_is_not_taken_for_another_with_its_pid() -> None:
 
 
 def test_a_zombie_counts_as_ended() -> None:
-    child = subprocess.Popen(["/bin/sleep", "60"])
+    child = subprocess.Popen(["/bin/sleep", "600"])
     try:
         child.send_signal(signal.SIGKILL)
-        assert _until(lambda: processes.started_at(child.pid) == 0)
+        assert until(lambda: processes.started_at(child.pid) == 0)
     finally:
         child.wait()
 
@@ -158,16 +148,16 @@ def test_down_ends_a_daemon_that_is_still_starting(
     monkeypatch.setenv("BASTIDE_SANDBOX_HOME", str(tmp_path))
     script = (
         "import time; from sandbox.daemon import __main__ as d\n"
-        "d.Supervisor = lambda *_: time.sleep(60)\n"
+        "d.Supervisor = lambda *_: time.sleep(600)\n"
         "d.paths = lambda: type('T', (), {'kube': None})\n"
         "d.main()"
     )
     daemon = subprocess.Popen([sys.executable, "-c", script])
     try:
-        assert _until(lambda: lifecycle._daemon() == daemon.pid, 60)
+        assert until(lambda: lifecycle._daemon() == daemon.pid)
         assert lifecycle.running() is None
         assert cli.main(["sandbox", "down"]) == 0
-        assert daemon.wait(1) != 0
+        assert daemon.wait(PATIENCE_S) != 0
     finally:
         daemon.kill()
         daemon.wait()

@@ -1,8 +1,6 @@
 """What nobody foresaw is logged and gone on from: no thread dies of it, no cluster ends of it."""
 
 import logging
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,13 +13,7 @@ from sandbox.aws.settings import Settings
 from sandbox.cluster.emulator import Emulator
 from sandbox.daemon.view import View
 from tests.sandbox_cluster import samples
-
-
-def _until(condition: Callable[[], bool], seconds: float = 10) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return condition()
+from tests.waits import until
 
 
 class _OddApiServer:
@@ -43,7 +35,7 @@ def test_the_threads_of_a_cluster_outlive_an_answer_that_nobody_foresaw(
     api = _OddApiServer()
     emulator = Emulator(api, samples.cluster(), lambda _: None)  # type: ignore[arg-type]
     try:
-        assert _until(lambda: api.asked >= 3)
+        assert until(lambda: api.asked >= 3)
         assert all(thread.is_alive() for thread in emulator._threads)
     finally:
         emulator.stop()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from sandbox.daemon.child import Child, free_port
 from sandbox.plugins.kubernetes import upstream
 from sandbox.state import aws_client
 from sandbox.toolchain import paths
+from tests.waits import until
 
 pytestmark = pytest.mark.xdist_group("external-secrets")
 
@@ -51,7 +51,7 @@ def manager(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, str
     endpoint = f"http://127.0.0.1:{port}"
     found = aws_client("secretsmanager", "us-east-1", endpoint)
     try:
-        until(lambda: answers(found), 120)
+        until(lambda: answers(found))
         yield found, endpoint
     finally:
         child.stop()
@@ -63,14 +63,6 @@ def answers(manager: Any) -> bool:
     except Exception:
         return False
     return True
-
-
-def until(holds: Callable[[], Any], seconds: float = 90) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := holds()):
-        assert time.monotonic() < deadline, "it did not come to be in time"
-        time.sleep(0.2)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +140,7 @@ def filled(settings: Settings, manager: tuple[Any, str]) -> dict[str, str]:
 def delivered(kube: Kube, settings: Settings, filled: dict[str, str]) -> Kube:
     kube.request("POST", f"{GROUP}/namespaces/{NAMESPACE}/secretstores", secret_delivery.store(settings))
     kube.request("POST", EXTERNAL, secret_delivery.external_secret(settings))
-    until(lambda: data(kube), 60)
+    until(lambda: data(kube))
     return kube
 
 
@@ -189,7 +181,7 @@ def test_a_renewed_value_arrives_at_once_when_the_program_says_that_it_is_anothe
     annotations = {VERSION_ANNOTATION: secret_values.version({master.name: version})}
     delivered.merge(f"{EXTERNAL}/{names.GATEWAY_SECRETS}", {"metadata": {"annotations": annotations}})
     # Sooner than the interval of 300 s, or the annotation would be without effect.
-    until(lambda: data(delivered)[master.name] != before[master.name], 120)
+    until(lambda: data(delivered)[master.name] != before[master.name])
     assert data(delivered)["gateway-salt-key"] == before["gateway-salt-key"], "the salt never changes"
 
 

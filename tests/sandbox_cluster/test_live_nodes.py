@@ -9,8 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from sandbox.daemon.child import free_port
 from sandbox.environment import full_environment
 from sandbox.live import switch
 from sandbox.state import ACCOUNT_ID, World, aws_client, home
+from tests.waits import until
 
 pytestmark = [pytest.mark.world, pytest.mark.xdist_group("live-nodes")]
 
@@ -73,16 +73,6 @@ SERVICE: dict[str, Any] = {
 }
 
 
-def until(what: str, holds: Callable[[], Any], seconds: float = 60) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = holds()
-        if found:
-            return found
-        time.sleep(0.2)
-    raise AssertionError(f"not within {seconds} s: {what}")
-
-
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A world with a live node of one GPU."""
@@ -127,7 +117,7 @@ def _node(world: World) -> None:
         resourcesVpcConfig={"subnetIds": subnets},
         accessConfig={"authenticationMode": "API", "bootstrapClusterCreatorAdminPermissions": True},
     )
-    until("cluster", lambda: eks.describe_cluster(name="one")["cluster"]["status"] == "ACTIVE", 90)
+    until(lambda: eks.describe_cluster(name="one")["cluster"]["status"] == "ACTIVE", "cluster")
     eks.create_nodegroup(
         clusterName="one",
         nodegroupName="g6e",
@@ -138,10 +128,10 @@ def _node(world: World) -> None:
         scalingConfig={"minSize": 0, "maxSize": 1, "desiredSize": 1},
     )
     until(
-        "node group",
         lambda: (
             eks.describe_nodegroup(clusterName="one", nodegroupName="g6e")["nodegroup"]["status"] == "ACTIVE"
         ),
+        "node group",
     )
 
 
@@ -170,12 +160,12 @@ def ready(world: World) -> bool:
 def web(world: World) -> World:
     """A pod with a web server, and its Service."""
     until(
-        "default service account", lambda: kubectl(world, "get", "serviceaccount", "default").returncode == 0
+        lambda: kubectl(world, "get", "serviceaccount", "default").returncode == 0, "default service account"
     )
     for document in (WEB, SERVICE):
         made = kubectl(world, "apply", "-f", "-", given=document)
         assert made.returncode == 0, made.stderr
-    until("the pod is ready", lambda: ready(world))
+    until(lambda: ready(world), "the pod is ready")
     return world
 
 
@@ -260,7 +250,7 @@ def test_pods_that_start_at_the_same_moment_have_addresses_of_their_own(web: Wor
             found = json.loads(kubectl(web, "get", "deployment", "crowd", "-o", "json").stdout)
             return bool(found["status"].get("readyReplicas") == CROWD)
 
-        until("all of them are ready", all_ready)
+        until(all_ready, "all of them are ready")
         every = json.loads(kubectl(web, "get", "pods", "-o", "json").stdout)["items"]
         addresses = [each["status"]["podIP"] for each in every]
         assert len(set(addresses)) == len(addresses) == CROWD + 1
@@ -272,9 +262,9 @@ def test_a_killed_process_is_unready_and_restarted_by_the_kubelet(web: World) ->
     pid = _server()
     before = status(web)["containerStatuses"][0]["restartCount"]
     os.kill(pid, signal.SIGKILL)
-    until("restarted", lambda: status(web)["containerStatuses"][0]["restartCount"] > before)
+    until(lambda: status(web)["containerStatuses"][0]["restartCount"] > before, "restarted")
     assert status(web)["containerStatuses"][0]["lastState"]["terminated"]["exitCode"] == 137
-    until("ready again", lambda: ready(web))
+    until(lambda: ready(web), "ready again")
     assert not Path(f"/proc/{pid}").exists()
 
 
@@ -303,5 +293,5 @@ def test_down_leaves_no_process(world: World) -> None:
     assert agents
     ended = subprocess.run([BASTIDE, "sandbox", "down"], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    until("all gone", lambda: not any(Path(f"/proc/{pid}").exists() for pid in agents), 10)
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in agents), "all gone")
     assert not (home() / "live").exists()

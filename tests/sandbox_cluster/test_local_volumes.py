@@ -24,8 +24,8 @@ from tests.sandbox_cluster.test_world import (
     make_group,
     roles,
     subnets,
-    until,
 )
+from tests.waits import until
 
 __all__ = ["cluster", "roles", "subnets"]  # fixtures that this module's own world goes through
 
@@ -107,7 +107,7 @@ def nodes(world: World, cluster: dict[str, Any], roles: dict[str, str], subnets:
         named = items(world, "nodes", "-l", "bastide.dev/pool=p5")
         return [each["metadata"]["name"] for each in named]
 
-    until("two nodes with GPUs", lambda: len(found()) == 2)
+    until(lambda: len(found()) == 2, "two nodes with GPUs")
     return found()
 
 
@@ -148,12 +148,12 @@ def again(world: World) -> None:
     one, as they have one name, and wait for ever."""
     old = pod(world)["metadata"]["uid"]
     assert kubectl(world, "delete", "pod", POD, "-n", SPACE, "--wait=false").returncode == 0
-    until("another pod", lambda: pod(world)["metadata"]["uid"] not in ("", old))
+    until(lambda: pod(world)["metadata"]["uid"] not in ("", old), "another pod")
 
 
 @world_alone
 def test_every_mount_point_is_a_volume_where_the_provisioner_runs(world: World, nodes: list[str]) -> None:
-    until("8 volumes on both nodes", lambda: len(items(world, "persistentvolumes")) == 16)
+    until(lambda: len(items(world, "persistentvolumes")) == 16, "8 volumes on both nodes")
     volumes = items(world, "persistentvolumes")
     assert {each["status"]["phase"] for each in volumes} <= {"Available", "Pending"}
     assert {each["spec"]["capacity"]["storage"] for each in volumes} == {"28312Gi"}
@@ -166,7 +166,7 @@ def test_the_claim_is_bound_on_the_node_of_the_engines_pod_which_goes_back_to_it
 ) -> None:
     priority = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "value": 1000}
     applied(world, [{**priority, "metadata": {"name": "bastide-serving"}}, *engine()])
-    until("the engine runs", lambda: running(world))
+    until(lambda: running(world), "the engine runs")
     bound, node = claim(world), pod(world)["spec"]["nodeName"]
     assert bound["status"]["phase"] == "Bound"
     (volume,) = [
@@ -179,9 +179,9 @@ def test_the_claim_is_bound_on_the_node_of_the_engines_pod_which_goes_back_to_it
     # The other node has all that the pod asks for but the volume.
     assert kubectl(world, "cordon", node).returncode == 0
     again(world)
-    until("it waits for its node", lambda: conflict(world))
+    until(lambda: conflict(world), "it waits for its node")
     assert kubectl(world, "uncordon", node).returncode == 0
-    until("it runs again", lambda: running(world))
+    until(lambda: running(world), "it runs again")
     assert pod(world)["spec"]["nodeName"] == node
     assert claim(world)["spec"]["volumeName"] == bound["spec"]["volumeName"]
 
@@ -190,12 +190,12 @@ def test_the_claim_is_bound_on_the_node_of_the_engines_pod_which_goes_back_to_it
 def test_an_engine_whose_node_is_gone_starts_on_another_once_the_cleanup_runs(
     world: World, nodes: list[str]
 ) -> None:
-    until("the engine runs", lambda: running(world))
+    until(lambda: running(world), "the engine runs")
     cleanup = "deployment/node-agents-local-volume-cleanup"
     assert kubectl(world, "scale", cleanup, "--replicas=0", "-n", SPACE).returncode == 0
     until(
-        "no cleanup",
         lambda: not [p for p in items(world, "pods", "-n", SPACE) if "cleanup" in p["metadata"]["name"]],
+        "no cleanup",
     )
     lost, old = pod(world)["spec"]["nodeName"], claim(world)
     (machine,) = [
@@ -206,14 +206,14 @@ def test_an_engine_whose_node_is_gone_starts_on_another_once_the_cleanup_runs(
     # Without a node in its place, which would get its address here, and so its name.
     assert bastide("fault", "capacity", "p5=1").returncode == 0
     client(world, "ec2").terminate_instances(InstanceIds=[machine])
-    until("the pod waits for a volume that is gone", lambda: conflict(world), 60)
+    until(lambda: conflict(world), "the pod waits for a volume that is gone")
     assert kubectl(world, "scale", cleanup, "--replicas=1", "-n", SPACE).returncode == 0
-    until("the engine runs on another node", lambda: running(world), 60)
+    until(lambda: running(world), "the engine runs on another node")
     assert pod(world)["spec"]["nodeName"] != lost
     assert claim(world)["metadata"]["uid"] != old["metadata"]["uid"]
     until(
-        "the lost node's volumes are gone",
         lambda: not [v for v in items(world, "persistentvolumes") if lost in local_volumes._nodes_of(v)],
+        "the lost node's volumes are gone",
     )
 
 
@@ -231,7 +231,7 @@ def test_a_running_engines_claim_changes_once_its_statefulset_is_made_anew(
     kubectl(world, "delete", "statefulset/vllm-chat", "-n", SPACE, "--cascade=orphan")
     assert pod(world)["metadata"]["uid"] == before
     applied(world, larger)
-    until("it was replaced", lambda: pod(world)["metadata"]["uid"] not in ("", before) and running(world))
+    until(lambda: pod(world)["metadata"]["uid"] not in ("", before) and running(world), "it was replaced")
     owners = [each["kind"] for each in claim(world)["metadata"].get("ownerReferences", [])]
     assert owners == ["StatefulSet"]
 
@@ -240,10 +240,10 @@ def test_a_running_engines_claim_changes_once_its_statefulset_is_made_anew(
 def test_an_engine_that_is_taken_away_gives_its_volume_back(world: World, nodes: list[str]) -> None:
     volume = claim(world)["spec"]["volumeName"]
     assert kubectl(world, "delete", "statefulset/vllm-chat", "-n", SPACE, "--wait=true").returncode == 0
-    until("no claim is left", lambda: not items(world, "persistentvolumeclaims", "-n", SPACE))
+    until(lambda: not items(world, "persistentvolumeclaims", "-n", SPACE), "no claim is left")
 
     def offered() -> bool:
         there = {each["metadata"]["name"]: each for each in items(world, "persistentvolumes")}
         return volume in there and there[volume]["status"]["phase"] == "Available"
 
-    until("the volume is offered again", offered)
+    until(offered, "the volume is offered again")

@@ -21,9 +21,9 @@ from tests.sandbox_cluster.test_world import (
     make_group,
     roles,
     subnets,
-    until,
     workload,
 )
+from tests.waits import PATIENCE_S, until
 
 pytestmark = [pytest.mark.world, pytest.mark.xdist_group("cluster-world-updates")]
 
@@ -100,8 +100,8 @@ def serve(world: World, name: str, replicas: int, min_available: int) -> None:
     }
     kubectl(world, "apply", "-f", "-", given=budget)
     until(
-        f"{name} is ready",
         lambda: [b for b in items(world, "pdb") if b["metadata"]["name"] == name and healthy(b) == replicas],
+        f"{name} is ready",
     )
 
 
@@ -130,7 +130,7 @@ class Watch:
 
     def __exit__(self, *_: object) -> None:
         self._end.set()
-        self._thread.join(10)
+        self._thread.join(PATIENCE_S)
 
 
 def update(world: World, pool: str, **given: Any) -> dict[str, Any]:
@@ -143,7 +143,7 @@ def update(world: World, pool: str, **given: Any) -> dict[str, Any]:
         found: dict[str, Any] = eks.describe_update(**about)["update"]
         return found if found["status"] != "InProgress" else None
 
-    found: dict[str, Any] = until("the update has ended", ended, 90)
+    found: dict[str, Any] = until(ended, "the update has ended")
     return found
 
 
@@ -162,7 +162,7 @@ def test_a_release_bump_moves_pods_within_their_budget(world: World, pool: str) 
     with Watch(world, "engine") as seen:
         ended = update(world, pool, releaseVersion="1.33.11-20260529")
     assert ended["status"] == "Successful", ended
-    until("two nodes are left", settled(world, pool))
+    until(settled(world, pool), "two nodes are left")
     assert before & {node["metadata"]["name"] for node in items(world, "nodes")} == set()
     assert kubelets(world) == {"v1.33.11-eks-emulated"}
     assert group_status(world, pool)["releaseVersion"] == "1.33.11-20260529"
@@ -184,14 +184,14 @@ def test_minimal_takes_the_old_node_first_and_keeps_the_budget(world: World, poo
     client(world, "eks").update_nodegroup_config(
         clusterName="one", nodegroupName=pool, updateConfig={"maxUnavailable": 1, "updateStrategy": "MINIMAL"}
     )
-    until("it is ACTIVE", settled(world, pool))
+    until(settled(world, pool), "it is ACTIVE")
     bastide("fault", "capacity", "m5=2")  # no room for a third
     before = len(journal())
     with Watch(world, "engine") as seen:
         ended = update(world, pool, releaseVersion="1.33.12-20260601")
     assert ended["status"] == "Successful", ended
     assert seen.least >= 1
-    until("only new nodes are left", lambda: kubelets(world) == {"v1.33.12-eks-emulated"})
+    until(lambda: kubelets(world) == {"v1.33.12-eks-emulated"}, "only new nodes are left")
     told = journal()[before:]
     assert broken(told) == []
     bastide("fault", "clear")
@@ -207,19 +207,19 @@ def test_a_budget_that_allows_nothing_fails_the_update_and_force_breaks_it(world
     assert error["errorCode"] == "PodEvictionFailure"
     assert "would violate the pod's disruption budget" in error["errorMessage"]
     assert "default/stubborn" in error["errorMessage"]
-    until("it is as it was", settled(world, pool))
+    until(settled(world, pool), "it is as it was")
     assert group_status(world, pool)["releaseVersion"] == "1.33.12-20260601"
     assert {node["metadata"]["name"] for node in items(world, "nodes")} == before
     until(
-        "pods may come again",
         lambda: not any(node["spec"].get("unschedulable") for node in items(world, "nodes")),
+        "pods may come again",
     )
     refused = [line for line in journal()[mark:] if line["event"] == "refused"]
     assert all(line["budgets"][0]["disruptionsAllowed"] == 0 for line in refused)
     assert broken(journal()[mark:]) == []
 
     assert update(world, pool, releaseVersion="1.33.13-20260701", force=True)["status"] == "Successful"
-    until("the old nodes are gone", lambda: kubelets(world) == {"v1.33.13-eks-emulated"})
+    until(lambda: kubelets(world) == {"v1.33.13-eks-emulated"}, "the old nodes are gone")
     assert {line["pod"].split("-")[0] for line in journal() if line["event"] == "lost"} == {
         "default/stubborn"
     }
@@ -231,7 +231,7 @@ def test_scale_in_drains_the_node_that_goes(world: World, pool: str) -> None:
     client(world, "eks").update_nodegroup_config(
         clusterName="one", nodegroupName=pool, scalingConfig={"desiredSize": 1}
     )
-    until("one node is left", settled(world, pool, 1))
+    until(settled(world, pool, 1), "one node is left")
     told = journal()[mark:]
     assert "drained" in {line["event"] for line in told}
     assert broken(told) == []
@@ -250,9 +250,8 @@ def test_the_control_plane_goes_up_by_itself_and_keeps_its_data(world: World, po
     started = eks.update_cluster_version(name="one", version="1.34")["update"]["id"]
     assert eks.describe_cluster(name="one")["cluster"]["version"] == "1.33"
     until(
-        "the update has ended",
         lambda: eks.describe_update(name="one", updateId=started)["update"]["status"] == "Successful",
-        90,
+        "the update has ended",
     )
     found = eks.describe_cluster(name="one")["cluster"]
     assert (found["version"], found["status"]) == ("1.34", "ACTIVE")
@@ -263,8 +262,8 @@ def test_the_control_plane_goes_up_by_itself_and_keeps_its_data(world: World, po
     eks.update_nodegroup_config(
         clusterName="one", nodegroupName=pool, updateConfig={"maxUnavailable": 1, "updateStrategy": "DEFAULT"}
     )
-    until("it is ACTIVE", settled(world, pool, 1))
+    until(settled(world, pool, 1), "it is ACTIVE")
     ended = update(world, pool)
     assert ended["status"] == "Successful", ended
-    until("the new node alone is left", lambda: kubelets(world) == {"v1.34.6-eks-emulated"})
+    until(lambda: kubelets(world) == {"v1.34.6-eks-emulated"}, "the new node alone is left")
     serve(world, "after", replicas=1, min_available=0)  # controllers and scheduler work

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import yaml
 from sandbox.daemon import processes
 from sandbox.environment import full_environment
 from sandbox.state import ACCOUNT_ID, World, aws_client, home
+from tests.waits import PATIENCE_S, until
 
 pytestmark = [pytest.mark.world, pytest.mark.xdist_group("cluster-world")]
 
@@ -29,16 +30,6 @@ TAINT = {"key": "nvidia.com/gpu", "value": "present", "effect": "NO_SCHEDULE"}
 
 def bastide(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([BASTIDE, "sandbox", *words], capture_output=True, text=True, check=False)
-
-
-def until(what: str, condition: Callable[[], Any], seconds: float = 30) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"not within {seconds} s: {what}")
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +89,7 @@ def cluster(world: World, roles: dict[str, str], subnets: list[str]) -> dict[str
         found = eks.describe_cluster(name="one")["cluster"]
         return found if found["status"] == "ACTIVE" else None
 
-    found: dict[str, Any] = until("the cluster is ACTIVE", active, 90)
+    found: dict[str, Any] = until(active, "the cluster is ACTIVE")
     return found
 
 
@@ -113,7 +104,7 @@ def make_group(world: World, roles: dict[str, str], subnets: list[str], name: st
         scalingConfig={"minSize": 0, "maxSize": 4, "desiredSize": size},
         **given,
     )
-    until(f"{name} is ACTIVE", lambda: group_status(world, name)["status"] == "ACTIVE")
+    until(lambda: group_status(world, name)["status"] == "ACTIVE", f"{name} is ACTIVE")
 
 
 def group_status(world: World, name: str) -> dict[str, Any]:
@@ -167,7 +158,7 @@ def kubectl(
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=PATIENCE_S,
     )
 
 
@@ -249,7 +240,7 @@ def test_addons_run_on_the_nodes(world: World, pool: str) -> None:
             2,
         )
 
-    until("three aws-node and kube-proxy pods, two of coredns", names)
+    until(names, "three aws-node and kube-proxy pods, two of coredns")
 
 
 def test_gpus_appear_with_the_device_plugin_and_the_scheduler_fills_them(world: World, pool: str) -> None:
@@ -267,16 +258,16 @@ def test_gpus_appear_with_the_device_plugin_and_the_scheduler_fills_them(world: 
     time.sleep(1)
     assert all(p["status"]["phase"] == "Pending" for p in items(world, "pods", "-l", "app=engine"))
     kubectl(world, "apply", "-f", "-", given=workload("DaemonSet", "plugin", plugin))
-    until("8 GPUs on both nodes", lambda: set(gpus(world).values()) == {"8"})
+    until(lambda: set(gpus(world).values()) == {"8"}, "8 GPUs on both nodes")
 
     def phases() -> list[str]:
         return sorted(p["status"]["phase"] for p in items(world, "pods", "-l", "app=engine"))
 
-    until("two of three engines run", lambda: phases() == ["Pending", "Running", "Running"])
+    until(lambda: phases() == ["Pending", "Running", "Running"], "two of three engines run")
     waiting = next(p for p in items(world, "pods", "-l", "app=engine") if p["status"]["phase"] == "Pending")
     assert "Insufficient nvidia.com/gpu" in waiting["status"]["conditions"][0]["message"]
     kubectl(world, "delete", "daemonset/plugin", "deployment/engine", "--wait")
-    until("no GPU without the plugin", lambda: set(gpus(world).values()) == {"0"})
+    until(lambda: set(gpus(world).values()) == {"0"}, "no GPU without the plugin")
 
 
 def test_a_pod_without_its_secret_waits_and_starts_once_it_is_there(world: World, pool: str) -> None:
@@ -288,9 +279,9 @@ def test_a_pod_without_its_secret_waits_and_starts_once_it_is_there(world: World
         state = (pods[0]["status"].get("containerStatuses") or [{}])[0].get("state", {}) if pods else {}
         return str(state.get("waiting", {}).get("reason", next(iter(state), "")))
 
-    until("the kubelet's reason", lambda: reason() == "CreateContainerConfigError")
+    until(lambda: reason() == "CreateContainerConfigError", "the kubelet's reason")
     kubectl(world, "create", "secret", "generic", "later", "--from-literal=a=b")
-    until("it runs", lambda: reason() == "running")
+    until(lambda: reason() == "running", "it runs")
     kubectl(world, "delete", "deployment/waits", "secret/later")
 
 
@@ -307,7 +298,7 @@ def test_fifty_pods_are_ready_moments_after_they_are_bound(world: World, pool: s
             if c["type"] == kind and c["status"] == "True"
         ]
 
-    until("all are ready", lambda: len(moments("Ready")) == 50)
+    until(lambda: len(moments("Ready")) == 50, "all are ready")
     stamp = "%Y-%m-%dT%H:%M:%SZ"
     bound, ready = (max(time.strptime(m, stamp) for m in moments(k)) for k in ("PodScheduled", "Ready"))
     # Within the same second on an idle machine of 2 cores (docs/sandbox.md); a test machine is seldom idle.
@@ -315,7 +306,7 @@ def test_fifty_pods_are_ready_moments_after_they_are_bound(world: World, pool: s
     addresses = [p["status"]["podIP"] for p in items(world, "pods", "-l", "app=many")]
     assert len(set(addresses)) == 50
     kubectl(world, "delete", "deployment/many", "--wait")
-    until("they are gone", lambda: not items(world, "pods", "-l", "app=many"))
+    until(lambda: not items(world, "pods", "-l", "app=many"), "they are gone")
 
 
 def test_a_short_aws_leaves_the_group_degraded_until_the_fault_is_lifted(world: World, pool: str) -> None:
@@ -323,21 +314,21 @@ def test_a_short_aws_leaves_the_group_degraded_until_the_fault_is_lifted(world: 
     assert "2 instances of p5" in bastide("status").stdout
     eks = client(world, "eks")
     eks.update_nodegroup_config(clusterName="one", nodegroupName=pool, scalingConfig={"desiredSize": 3})
-    issues = until("the group is DEGRADED", lambda: group_status(world, pool)["health"]["issues"])
+    issues = until(lambda: group_status(world, pool)["health"]["issues"], "the group is DEGRADED")
     assert "InsufficientInstanceCapacity" in issues[0]["message"]
     assert len(gpus(world)) == 2
     assert bastide("fault", "clear").returncode == 0
-    until("the third node joins", lambda: len(gpus(world)) == 3)
+    until(lambda: len(gpus(world)) == 3, "the third node joins")
 
 
 def test_an_instance_that_goes_takes_its_node_and_pods_with_it(world: World, pool: str) -> None:
     eks = client(world, "eks")
     eks.update_nodegroup_config(clusterName="one", nodegroupName=pool, scalingConfig={"desiredSize": 1})
-    until("one node is left", lambda: len(gpus(world)) == 1)
+    until(lambda: len(gpus(world)) == 1, "one node is left")
     names = {node["metadata"]["name"] for node in items(world, "nodes")}
     until(
-        "no pod names a node that is gone",
         lambda: {p["spec"].get("nodeName") for p in items(world, "pods", "-A")} <= {*names, None},
+        "no pod names a node that is gone",
     )
 
 
@@ -367,7 +358,7 @@ def test_an_access_entry_opens_the_cluster_to_a_role_with_its_policy_only(
     def may(*words: str) -> str:
         return kubectl(world, "auth", "can-i", *words, config=path).stdout.strip()
 
-    until("the view in one namespace", lambda: may("get", "pods", "-n", "default") == "yes")
+    until(lambda: may("get", "pods", "-n", "default") == "yes", "the view in one namespace")
     assert may("get", "pods", "-n", "kube-system") == "no"
     assert may("delete", "pods", "-n", "default") == "no"
 
@@ -376,14 +367,14 @@ def test_a_deleted_cluster_takes_its_processes_and_context_with_it(world: World,
     eks = client(world, "eks")
     for name in ("p5", "system"):
         eks.delete_nodegroup(clusterName="one", nodegroupName=name)
-    until("no group", lambda: not eks.list_nodegroups(clusterName="one")["nodegroups"])
+    until(lambda: not eks.list_nodegroups(clusterName="one")["nodegroups"], "no group")
     eks.delete_cluster(name="one")
-    until("no cluster", lambda: not eks.list_clusters()["clusters"])
+    until(lambda: not eks.list_clusters()["clusters"], "no cluster")
 
     def alive() -> set[str]:
         return {process.part for process in processes.read(home()) if process.alive()}
 
-    until("two processes", lambda: alive() == {"daemon", "aws"})
+    until(lambda: alive() == {"daemon", "aws"}, "two processes")
     assert "one" not in (home() / "kubeconfig").read_text()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from sandbox.toolchain import environments
+from tests.waits import PATIENCE_S
 
 pytestmark = [pytest.mark.proof, pytest.mark.xdist_group("vllm")]
 
@@ -20,7 +21,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         [environments.ensure(environments.VLLM), SCRIPT, *arguments],
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=PATIENCE_S,
         env={**os.environ, "OMP_NUM_THREADS": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"},
     )
 

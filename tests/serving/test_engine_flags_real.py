@@ -25,6 +25,7 @@ from tests.serving.engine_flags_cases import (
     let_through,
     stacks,
 )
+from tests.waits import PATIENCE_S
 
 pytestmark = pytest.mark.xdist_group("vllm")
 
@@ -94,7 +95,7 @@ def verdict(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         },
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return dict(json.loads(answer.read_text()))

@@ -19,6 +19,7 @@ from bastide.plans import engine_environment, engine_flags, engine_models
 from bastide.settings import Settings, read_stack_file
 from tests.serving.engine_flags_cases import ROOT
 from tests.serving.vllm_server import VllmServer
+from tests.waits import PATIENCE_S
 
 pytestmark = pytest.mark.xdist_group("vllm")
 
@@ -104,7 +105,7 @@ def test_the_docs_are_closed_and_requests_have_ids(adapted: VllmServer) -> None:
         with pytest.raises(HTTPError, match="404"):
             adapted.get(path)
     request = Request(f"{adapted.url}/v1/models", headers={"X-Request-Id": "from-the-gateway"})  # noqa: S310
-    with urlopen(request, timeout=30) as found:  # noqa: S310
+    with urlopen(request, timeout=PATIENCE_S) as found:  # noqa: S310
         assert found.headers["X-Request-Id"] == "from-the-gateway"
 
 

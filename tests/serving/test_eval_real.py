@@ -16,6 +16,7 @@ from bastide.evaluation.measure import compared
 from bastide.evaluation.table import QualityTable, read
 from bastide.models.make_tiny import make_tiny
 from tests.serving.vllm_server import VllmServer
+from tests.waits import PATIENCE_S
 
 pytestmark = [pytest.mark.proof, pytest.mark.xdist_group("vllm")]
 
@@ -52,7 +53,7 @@ def made(
         ],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE_S,
     )
     assert done.returncode == 1  # a random model may not serve
     assert out.exists(), done.stderr

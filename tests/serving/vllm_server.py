@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -19,9 +18,7 @@ from typing import Any
 
 from sandbox.daemon.child import free_port
 from sandbox.toolchain import environments
-
-READY_SECONDS = 240
-"""A start takes half a minute alone on two cores; the others of a test run may share them."""
+from tests.waits import PATIENCE_S, until
 
 
 @dataclass(frozen=True)
@@ -74,14 +71,14 @@ class VllmServer:
                 server._end()
 
     def _wait(self) -> None:
-        end = time.monotonic() + READY_SECONDS
-        while time.monotonic() < end:
+        def healthy() -> bool:
             if self.process.poll() is not None:
                 raise AssertionError(f"vLLM ended with {self.process.returncode}:\n{self.log()[-4000:]}")
             with suppress(OSError), urllib.request.urlopen(f"{self.url}/health", timeout=5):  # noqa: S310
-                return
-            time.sleep(0.5)
-        raise AssertionError(f"vLLM was not ready after {READY_SECONDS} s:\n{self.log()[-4000:]}")
+                return True
+            return False
+
+        until(healthy, "a ready vLLM", every=0.5)
 
     def _end(self) -> None:
         # The group: engine and workers outlive an API server that is killed alone.
@@ -99,7 +96,7 @@ class VllmServer:
 
     def get(self, path: str) -> str:
         """The body of a GET."""
-        with urllib.request.urlopen(f"{self.url}{path}", timeout=60) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=PATIENCE_S) as answer:  # noqa: S310
             text: str = answer.read().decode()
         return text
 
@@ -111,7 +108,7 @@ class VllmServer:
             headers={"Content-Type": "application/json"},
         )
         try:
-            with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:  # noqa: S310
                 found: dict[str, Any] = json.load(answer)
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{path}: {error.code}: {error.read().decode()[:2000]}") from None

@@ -10,6 +10,7 @@ import pytest
 
 from bastide.plans import node_user_data, pool_plan
 from bastide.settings import Settings, read_stack_file
+from tests.waits import PATIENCE_S
 
 SANDBOX = Path(__file__).parents[2] / "stacks/Pulumi.sandbox.yaml"
 
@@ -49,7 +50,7 @@ def run_twice(tmp_path: Path, text: str, before: str) -> subprocess.CompletedPro
         ["unshare", "--map-root-user", "--mount", "bash", "-c", node],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sandbox.environment import full_environment
 from sandbox.toolchain import pulumi_home
+from tests.waits import PATIENCE_S
 
 PROGRAM = """
 import json, pulumi
@@ -71,7 +72,7 @@ class Project:
             env=self.environment(),
             text=True,
             capture_output=True,
-            timeout=120,
+            timeout=PATIENCE_S,
         )
         printed = done.stdout + done.stderr
         assert done.returncode == status, printed

@@ -20,6 +20,7 @@ from sandbox.data.redis import Redis
 from sandbox.data.tls import server_pair
 from sandbox.toolchain import databases, debian
 from sandbox.toolchain.build import BuildError
+from tests.waits import alive, until
 
 
 @pytest.fixture(scope="module")
@@ -97,10 +98,7 @@ def test_both_end_with_who_started_them(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     pids = [int(each) for each in done.stdout.split()]
     assert len(pids) == 2, done.stderr
-    deadline = time.monotonic() + 10
-    while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not [pid for pid in pids if Path(f"/proc/{pid}").exists()]
+    until(lambda: not any(alive(pid) for pid in pids), "the servers' end")
 
 
 def test_a_package_that_nobody_has_is_told_with_the_command(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.toolchain.project import Project, create
+from tests.waits import PATIENCE_S, until
 
 pytestmark = pytest.mark.world
 
@@ -57,13 +58,6 @@ def running(mark: str) -> list[int]:
         except OSError:
             continue
     return found
-
-
-def until(condition, seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 @pytest.fixture
@@ -142,7 +136,7 @@ def test_an_interrupted_run_ends_in_order_and_leaves_no_process_and_no_lock(proj
     run = project.start("up", "--yes", "--skip-preview")
     until(lambda: "one" in project.things())
     os.kill(run.pid, signal.SIGINT)
-    printed, _ = run.communicate(timeout=30)
+    printed, _ = run.communicate(timeout=PATIENCE_S)
     assert run.returncode != 0
     assert "Traceback" not in printed
     assert not running(str(project.folder))
@@ -155,5 +149,5 @@ def test_nothing_lives_on_when_the_engine_is_killed(project: Project) -> None:
     until(lambda: running(f"--root_directory\0{project.folder}"))
     time.sleep(1)  # so that the program is inside its own code and not still importing
     run.kill()
-    until(lambda: not running(str(project.folder)), seconds=5)
-    run.communicate(timeout=10)
+    until(lambda: not running(str(project.folder)))
+    run.communicate(timeout=PATIENCE_S)

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -20,6 +19,7 @@ from sandbox.data.postgres import Postgres
 from sandbox.data.tls import server_pair
 from sandbox.toolchain import environments, prisma_client
 from sandbox.toolchain.build import BuildError
+from tests.waits import PATIENCE_S, alive, until
 
 pytestmark = pytest.mark.xdist_group("litellm")
 
@@ -113,7 +113,7 @@ def client(url: str, *works: str) -> dict[str, Any]:
     program = f"{PRELUDE}\n{steps}\nasync def work(db):\n{calls}\nasyncio.run(main())\n"
     done = subprocess.run(
         [environments.LITELLM.python, "-c", program],
-        capture_output=True, text=True, env=environment(url), timeout=120, check=False,
+        capture_output=True, text=True, env=environment(url), timeout=PATIENCE_S, check=False,
     )  # fmt: skip
     assert done.stdout.strip(), done.stderr[-4000:]
     found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1]) | {"stderr": done.stderr}
@@ -183,7 +183,7 @@ asyncio.run(main())
     process.stdin.flush()
     assert process.stdout.readline() == "second\n"
     database.start_again()
-    rest, errors = process.communicate("\n", timeout=60)
+    rest, errors = process.communicate("\n", timeout=PATIENCE_S)
     said = json.loads(rest)
     assert "Can't reach database server at" in said["lost"], errors
     assert said["again"] == [{"n": 7}]
@@ -207,7 +207,7 @@ def run(url: str) -> subprocess.CompletedProcess[str]:
     schema = prisma_client.folder() / "client" / "prisma" / "schema.prisma"
     env = environment(url) | {"PRISMA_DML_PATH": str(schema)}
     command = [str(prisma_client.folder() / "query-engine"), "-p", "1"]
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 def test_the_engine_ends_with_a_client_that_is_killed(database: Postgres) -> None:
@@ -223,10 +223,7 @@ def test_the_engine_ends_with_a_client_that_is_killed(database: Postgres) -> Non
     engine = int(process.stdout.readline())
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
-    deadline = time.monotonic() + 10
-    while Path(f"/proc/{engine}").exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not Path(f"/proc/{engine}").exists()
+    until(lambda: not alive(engine), "the engine's end")
 
 
 def test_a_client_that_was_not_generated_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

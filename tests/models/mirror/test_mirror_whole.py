@@ -23,6 +23,7 @@ from sandbox.aws.client import Aws
 from sandbox.state import World, aws_env
 from tests.models.hub_server import COMMIT, REPO, Hub
 from tests.models.mirror.mirroring import BIG, MANIFEST, PART, PREFIX, keys, run, uploads, weights
+from tests.waits import PATIENCE_S, until
 
 
 def test_a_mirrored_version_is_what_the_hub_has_and_names_its_commit(s3: Any, bucket: str, hub: Hub) -> None:
@@ -125,15 +126,15 @@ def kept_waiting(hub: Hub, aws: str, bucket: str, *more: str) -> subprocess.Pope
 
 
 def wait_for_parts(s3: Any, bucket: str, count: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
+    def arrived() -> bool:
         assert process.poll() is None, process.communicate()[0].decode()
-        for each in uploads(s3, bucket):
-            listed = s3.list_parts(Bucket=bucket, Key=each["Key"], UploadId=each["UploadId"])
-            if len(listed.get("Parts", ())) >= count:
-                return
-        time.sleep(0.1)
-    pytest.fail(f"no {count} parts in 60 s")
+        listed = (
+            s3.list_parts(Bucket=bucket, Key=each["Key"], UploadId=each["UploadId"])
+            for each in uploads(s3, bucket)
+        )
+        return any(len(each.get("Parts", ())) >= count for each in listed)
+
+    until(arrived, f"{count} parts")
 
 
 def test_killed_in_the_middle_of_a_large_file_it_goes_on_and_sends_nothing_twice(
@@ -144,7 +145,7 @@ def test_killed_in_the_middle_of_a_large_file_it_goes_on_and_sends_nothing_twice
     process = kept_waiting(hub, aws, bucket)
     wait_for_parts(s3, bucket, 3, process)
     process.send_signal(signal.SIGKILL)
-    assert process.wait(10) == -signal.SIGKILL
+    assert process.wait(PATIENCE_S) == -signal.SIGKILL
     assert MANIFEST not in keys(s3, bucket)
 
     hub.go.set()
@@ -153,7 +154,7 @@ def test_killed_in_the_middle_of_a_large_file_it_goes_on_and_sends_nothing_twice
     hub.forget()
     before = Aws(aws).requests()["byOperation"].get("s3.UploadPart", 0)
     process = kept_waiting(hub, aws, bucket)
-    output = process.communicate(timeout=90)[0].decode()
+    output = process.communicate(timeout=PATIENCE_S)[0].decode()
     assert process.returncode == 0, output
     assert f"{BIG} resumed at byte {3 * PART:,}, read back" in output
 
