@@ -20,7 +20,6 @@ from threading import Lock
 from typing import Any
 
 import pytest
-from live_pods import NAMESPACE, processes, ready
 
 from sandbox.live import first_answer, gateway, provider
 from sandbox.live.first_answer import Answer
@@ -29,6 +28,7 @@ from tests.secret_scan import SecretScanner
 from tests.waits import PATIENCE_S, until
 
 from .conftest import REGION, Sandbox, Stack
+from .live_pods import NAMESPACE, processes, ready
 from .live_stack import CLUSTER, apply_live
 
 pytestmark = [pytest.mark.world, pytest.mark.proof, pytest.mark.xdist_group("vllm")]

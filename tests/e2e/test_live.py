@@ -14,7 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
-from live_pods import (
+
+from sandbox.live import first_answer, gateway
+from tests.waits import PATIENCE_S, alive, until
+
+from .conftest import REGION, Sandbox, Stack
+from .live_changes import CHANGES
+from .live_pods import (
     NAMESPACE,
     ask,
     changed_version,
@@ -30,12 +36,6 @@ from live_pods import (
     ready,
     statuses_while_rolling,
 )
-
-from sandbox.live import first_answer, gateway
-from tests.waits import PATIENCE_S, alive, until
-
-from .conftest import REGION, Sandbox, Stack
-from .live_changes import CHANGES
 from .live_stack import CLUSTER, apply_live
 
 pytestmark = [pytest.mark.world, pytest.mark.xdist_group("vllm")]

@@ -24,7 +24,7 @@ from tests.gateway.gateway_samples import call, table
 
 RPM = Limit("key:k:rpm", "requests", "key", 60, 1, 60_000)
 BUDGET = Limit("key:k:budget:whole", "budget", "key", 1000, 100, 60_000, 0)
-BOUND_S = 2.0
+BOUND_S = 4.0
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -278,9 +277,9 @@ def test_a_schema_is_read_once_and_only_when_asked_for() -> None:
     assert out.stdout.strip() == "False"
 
 
-def test_a_thousand_previews_of_a_vpc_take_no_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_preview_of_a_type_reads_no_schema() -> None:
     driver = Driver()
-    started = time.monotonic()
-    for _ in range(1000):
-        driver.preview(VPC, cidrBlock="10.0.0.0/16")
-    assert time.monotonic() - started < 5  # measured: 0.15 s
+    driver.preview(VPC, cidrBlock="10.0.0.0/16")
+    read = schema.load.cache_info().misses
+    driver.preview(VPC, cidrBlock="10.1.0.0/16")
+    assert schema.load.cache_info().misses == read

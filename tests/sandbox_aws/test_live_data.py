@@ -18,7 +18,6 @@ import pytest
 from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from conftest import REGION, Account, _serve
 
 from bastide.plans.cache import ACCESS, NOBODY
 from sandbox.aws.client import Aws
@@ -29,6 +28,8 @@ from sandbox.live.data_services import Aws as Region
 from sandbox.state import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from sandbox.toolchain import databases
 from tests.waits import until
+
+from .conftest import REGION, Account, _serve
 
 OTHER_SECRET = "another"
 GROUP = "live-gw"
