@@ -20,20 +20,25 @@ def until(
     look: Callable[[], Found],
     what: str = "",
     seconds: float = PATIENCE_S,
-    every: float = 0.1,
+    every: float = 0.05,
     goes_on: Callable[[], object] | None = None,
 ) -> Found:
-    """What `look` gives, once it gives something.
+    """What `look` gives, once it gives something. The pause between two looks is `every` seconds, and longer
+    where a look takes long, so that looking (a kubectl, say) does not hold up what is looked at; 0 is none.
 
     `goes_on` is asked between looks and raises where waiting is in vain (the process waited for has ended).
     """
     deadline = time.monotonic() + seconds
-    while not (found := look()):
+    while True:
+        began = time.monotonic()
+        if found := look():
+            return found
         if goes_on is not None:
             goes_on()
-        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what or 'what the test waits for'}"
-        time.sleep(every)
-    return found
+        ended = time.monotonic()
+        assert ended < deadline, f"not within {seconds:.0f} s: {what or 'what the test waits for'}"
+        if every:
+            time.sleep(max(every, min(2 * (ended - began), 5)))
 
 
 def alive(pid: int) -> bool:
