@@ -102,7 +102,7 @@ def test_bodies_of_many_clients_do_not_take_more_memory_than_the_proxy_has_nor_a
         left = dict.fromkeys(held, size - 1024)
         for each in held:
             each.setblocking(False)
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + 60
         while left and time.monotonic() < end:
             _, ready, _ = select.select([], list(left), [], 0.5)
             for each in ready:
@@ -112,8 +112,8 @@ def test_bodies_of_many_clients_do_not_take_more_memory_than_the_proxy_has_nor_a
                     left[each] = 0
                 if not left[each]:
                     del left[each]
-        # Who is cut off gets an answer or an end; the others wait.
-        assert select.select(held, [], [], PATIENCE_S)[0]
+        # Who is cut off gets an answer or an end; the others wait. Far below `request_timeout`, which ends all.
+        assert select.select(held, [], [], 10)[0]
         assert _resident(pod.process.pid) < values["proxy"]["memoryMib"]
         assert pod.ask("GET", "/metrics/proxy", port=pod.metrics)[0] == 200
         pod.released.set()

@@ -16,9 +16,6 @@ ERRORS = {
     "policy": (400, "content_policy_violation: our content filter refused it", "content_policy_violation"),
 }
 
-SILENT_S = 30
-"""How long a stream of mode mute or murmur goes on without a word."""
-
 
 class Upstream:
     """All deployments behind one port, each in a folder of its name."""
@@ -117,7 +114,7 @@ def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
                 self._piece(f"data: {json.dumps(chunk | {'choices': choices} | more)}\n\n")
 
             if mode in ("mute", "murmur"):
-                for _ in range(int(SILENT_S / 0.4)):
+                for _ in range(20):
                     time.sleep(0.4)
                     if mode == "murmur":
                         send(

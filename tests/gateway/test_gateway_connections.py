@@ -15,7 +15,7 @@ import pytest
 
 from sandbox.daemon.child import Child, free_port
 from sandbox.toolchain import environments
-from tests.waits import PATIENCE_S, listens, until
+from tests.waits import listens, until
 
 HERE = Path(__file__).parent
 MOST = 20
@@ -31,7 +31,7 @@ class Listener:
     child: Child
 
     def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S)
+        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
 
     def until_read(self, requests: int, bodies: int) -> None:
         """Waits until the application has had so many requests, and the first of so many bodies."""

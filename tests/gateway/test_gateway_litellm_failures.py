@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from tests.gateway.gateway_answers import code, events
-from tests.gateway.gateway_upstream import ERRORS, SILENT_S
+from tests.gateway.gateway_upstream import ERRORS
 from tests.gateway.gateway_world import CANARY, World
 from tests.waits import until
 
@@ -44,13 +44,13 @@ def test_a_late_first_token_is_an_outage(live: World, mode: str) -> None:
     began = time.monotonic()
     answer = live.ask("open", model="quick", stream=True)
     assert (answer.status_code, live.line(answer)["deployment"]) == (200, "outside")
-    # Two tries of 1 s and the fallback; each would have been silent for `SILENT_S`.
-    assert time.monotonic() - began < SILENT_S
+    # Two tries of 1 s and the fallback; each would have been silent for 8 s.
+    assert time.monotonic() - began < 8
     live.upstream.seen.clear()
     began = time.monotonic()
     refused = live.ask("closed", model="quick", stream=True)
     assert refused.status_code >= 500
-    assert time.monotonic() - began < SILENT_S
+    assert time.monotonic() - began < 8
     assert "outside" not in live.upstream.names()
 
 
@@ -66,7 +66,7 @@ def test_no_failure_sends_regulated_text_outside(live: World, mode: str, stream:
     raised = live.ask("open", stream=stream, headers={"x-data-class": "regulated"})
     assert raised.status_code >= 400
     assert live.upstream.names() == {"engine"}
-    assert time.monotonic() - began < 90  # 5 s on an idle machine
+    assert time.monotonic() - began < 30
     assert live.line(raised)["class"] == "regulated"
 
 
@@ -95,7 +95,7 @@ def test_a_frozen_redis_is_refused_in_bounded_time_and_told(live: World) -> None
     try:
         began = time.monotonic()
         assert code(live.ask(limited)) == (503, "limits_unavailable")
-        assert time.monotonic() - began < 20  # `BOUND_S` of redis_link.py is far below
+        assert time.monotonic() - began < 5
         until(lambda: "redis" in live.ready(False)["reasons"])
         assert not live.upstream.seen
     finally:

@@ -36,8 +36,8 @@ def test_at_the_end_requests_under_way_are_finished(live: World) -> None:
     assert answer.text.rstrip().endswith("[DONE]")
     ended = time.monotonic()
     until(lambda: not live.gateway.running())
-    # `GRACE_S` and `END_S` of ending.py, and as much again for a loaded machine.
-    assert time.monotonic() - ended < 2 * (5 + 10)
+    # `GRACE_S` and `END_S` of ending.py, 2 s for a loaded machine.
+    assert time.monotonic() - ended < 5 + 10 + 2
     assert live.line(answer)["outcome"] == "ok"
     # What LiteLLM would have lost: the spend of the last request is in Postgres, its audit line in the spool.
     rows = live.postgres.query('select request_id from "LiteLLM_SpendLogs"')

@@ -72,7 +72,7 @@ def test_what_stays_of_a_release_is_named(driver: Driver, namespace: str, chart:
     resource = release(driver)
     made, state, inputs = driver.up(resource, inputs_of(chart, namespace))
     with pytest.raises(PluginError) as failed:
-        driver.provider.delete(resource, made, state, inputs, 3)
+        driver.provider.delete(resource, made, state, inputs, 10)
     assert "context deadline exceeded" in str(failed.value)
     assert "ConfigMap web is still there: finalizers hold it" in str(failed.value)
     assert "example.com/hold" in str(failed.value)

@@ -216,7 +216,7 @@ def stand_in(project: Project, stack: str, engine: str) -> subprocess.Popen[byte
     """A process with the arguments of a program that an engine runs."""
     options = ["--project", "small", "--stack", stack, "--engine", engine, "--monitor", engine]
     options += ["--root_directory", str(project.folder)]
-    return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)", *options])
+    return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", *options])
 
 
 def test_orphans_of_this_stack_are_ended_and_no_other_process(project: Project) -> None:

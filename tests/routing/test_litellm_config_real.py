@@ -166,8 +166,8 @@ def test_a_hung_deployment_costs_no_more_than_the_checks_reckon(judged: dict[str
     found = only(judged, "regulated, hang")
     chat = sample().routes[0]
     assert found["asked"] == ["chat"] * 3
-    # With room for a busy machine; a deployment that hangs would answer after 30 s each time.
-    assert 3 * chat.timeout_seconds <= found["seconds"] <= routes_traffic.group_seconds(chat) + 30
+    # With room for a busy machine, and none for a fourth try, which takes 4 s and a pause of at least 2.
+    assert 3 * chat.timeout_seconds <= found["seconds"] <= routes_traffic.group_seconds(chat) + 4
 
 
 def test_a_weight_of_nothing_gets_nothing(judged: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from sandbox.daemon.__main__ import _locked
 from sandbox.daemon.child import Child, ChildError
 from sandbox.state import NoWorldError, World, home
 from sandbox.toolchain import ToolsMissingError
-from tests.waits import PATIENCE_S, until
+from tests.waits import until
 
 WORLD = World("http://127.0.0.1:1", "http://127.0.0.1:2", 3)
 ONE = kubeconfig.Access("us-east-1", "one", "https://127.0.0.1:6443", b"PEM")
@@ -157,7 +157,7 @@ def test_down_ends_a_daemon_that_is_still_starting(
         assert until(lambda: lifecycle._daemon() == daemon.pid)
         assert lifecycle.running() is None
         assert cli.main(["sandbox", "down"]) == 0
-        assert daemon.wait(PATIENCE_S) != 0
+        assert daemon.poll() not in (None, 0), "down waits for its end"
     finally:
         daemon.kill()
         daemon.wait()

@@ -144,7 +144,7 @@ def test_an_interrupted_run_ends_in_order_and_leaves_no_process_and_no_lock(proj
 
 
 def test_nothing_lives_on_when_the_engine_is_killed(project: Project) -> None:
-    project.program("import time\nprint('started', flush=True)\ntime.sleep(60)\n")
+    project.program("import time\nprint('started', flush=True)\ntime.sleep(600)\n")
     run = project.start("up", "--yes", "--skip-preview")
     until(lambda: running(f"--root_directory\0{project.folder}"))
     time.sleep(1)  # so that the program is inside its own code and not still importing
