@@ -96,12 +96,13 @@ def still_there(client: Client, manifest: str, namespace: str) -> list[str]:
     """What of a manifest is still there and why, one line each."""
     found = []
     for item in parse(manifest):
+        name = item["metadata"]["name"]
         try:
             kind = client.kind(item["apiVersion"], item["kind"])
+            live = client.find(kind.path(item["metadata"].get("namespace") or namespace, name))
         except PluginError:
-            continue  # its definition is gone, and so is the object
-        name = item["metadata"]["name"]
-        if live := client.find(kind.path(item["metadata"].get("namespace") or namespace, name)):
+            continue  # its definition is gone, and so is the object; or nobody answers, and helm has said so
+        if live is not None:
             found.append(f"{item['kind']} {name} is still there: {waits.why_not_gone(live)}")
     return found
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,7 +24,6 @@ from sandbox.plugins.kubernetes.helm import Helm, HelmError
 from sandbox.plugins.kubernetes.kubeconfig import Kubeconfig
 from sandbox.plugins.kubernetes.manifest import (
     judge,
-    live_objects,
     resource_names,
     still_there,
     value_documents,
@@ -31,7 +31,7 @@ from sandbox.plugins.kubernetes.manifest import (
 )
 from sandbox.plugins.kubernetes.objects import CRD_PATIENCE_S
 from sandbox.plugins.kubernetes.preview import Say, ask
-from sandbox.plugins.kubernetes.reasons import reasons_for
+from sandbox.plugins.kubernetes.release_watch import Watch
 from sandbox.plugins.protocol import (
     UNKNOWN,
     Diff,
@@ -73,8 +73,6 @@ FLAGS: Final = {
 
 DEFAULT_S: Final = 300
 """helm's own `--timeout`."""
-
-LOOK_EVERY_S: Final = 5.0
 
 PENDING: Final = {"pending-install", "pending-upgrade", "pending-rollback"}
 
@@ -195,7 +193,10 @@ class Releases:
         limit = timeout or waits.DEFAULT_S
         client, manifest = self._client(), ""
         try:
-            manifest = self._manifest(name, namespace)  # gone with the release, also where objects stay
+            # It is gone with the release, also where objects stay.
+            manifest = (
+                self._known(lambda: self.helm.run(["get", "manifest", name, "--namespace", namespace])) or ""
+            )
             self.helm.run(
                 [
                     *("uninstall", name, "--namespace", namespace, "--ignore-not-found", "--wait"),
@@ -255,7 +256,7 @@ class Releases:
             arguments.append("--wait")
         if "maxHistory" in inputs:
             arguments += ["--history-max", str(inputs["maxHistory"])]
-        watch = _Watch(self, client, inputs, revision + 1, say)
+        watch = Watch(self.helm, client, inputs, revision + 1, say)
         watch.start()
         try:
             with tempfile.TemporaryDirectory() as folder:
@@ -302,32 +303,25 @@ class Releases:
         history = self._history(name, place)
         return int(history[-1]["revision"]) if history else 0
 
-    def _manifest(self, name: str, namespace: str) -> str:
-        try:
-            return self.helm.run(["get", "manifest", name, "--namespace", namespace])
-        except HelmError as error:
-            if "not found" in str(error):
-                return ""
-            raise
-
     def _history(self, name: str, place: list[str]) -> list[Object]:
-        try:
-            found = self.helm.json(["history", name, *place])
-        except HelmError as error:
-            if "not found" in str(error):
-                return []
-            raise
-        return sorted(found, key=lambda item: int(item["revision"]))
+        found = self._known(lambda: self.helm.json(["history", name, *place]))
+        return sorted(found or [], key=lambda item: int(item["revision"]))
 
-    def _status(self, name: str, place: list[str]) -> Object | None:
-        self._client()
+    def _known(self, ask: Callable[[], Any]) -> Any:
+        """What helm says of a release; None where it knows none of this name."""
         try:
-            found = self.helm.json(["status", name, *place])
-            about = self.helm.json(["get", "metadata", name, *place])
+            return ask()
         except HelmError as error:
             if "not found" in str(error):
                 return None
             raise
+
+    def _status(self, name: str, place: list[str]) -> Object | None:
+        self._client()
+        found = self._known(lambda: self.helm.json(["status", name, *place]))
+        about = found and self._known(lambda: self.helm.json(["get", "metadata", name, *place]))
+        if not about:
+            return None
         return {
             "status": {
                 "name": name,
@@ -366,44 +360,6 @@ class Releases:
         if self.client is None:
             raise PluginError("the provider's kubeconfig is not known yet, so its cluster cannot be asked")
         return self.client
-
-
-class _Watch(threading.Thread):
-    """Says what a release is waiting for while helm is silent, and remembers it for when helm gives up."""
-
-    def __init__(self, releases: Releases, client: Client, inputs: Object, revision: int, say: Say) -> None:
-        super().__init__(daemon=True)
-        self._releases, self._client, self._say = releases, client, say
-        place = ["--namespace", inputs["namespace"], "--revision", str(revision)]
-        self._commands = [["get", part, inputs["name"], *place] for part in ("manifest", "hooks")]
-        self._namespace = inputs["namespace"]
-        self._manifest = ""
-        self._last: list[str] = []
-        self._done = threading.Event()
-
-    def run(self) -> None:
-        """Looks every few seconds until helm ends."""
-        while not self._done.wait(LOOK_EVERY_S):
-            if found := self._look():
-                self._last = found
-                self._say("; ".join(found[:2]), "progress")
-
-    def finish(self) -> None:
-        """Ends the looking."""
-        self._done.set()
-
-    def reasons(self, fresh: bool) -> list[str]:
-        """Why the release is not whole: as of now, or (after a rollback) as of the last look that saw
-        anything."""
-        return (self._look() if fresh else []) or self._last
-
-    def _look(self) -> list[str]:
-        try:
-            if not self._manifest:
-                self._manifest = "\n---\n".join(self._releases.helm.run(item) for item in self._commands)
-            return reasons_for(self._client, live_objects(self._client, self._manifest, self._namespace))
-        except PluginError:
-            return []  # the revision is not written yet, or is gone again: there is nothing to say
 
 
 def _chart(inputs: Object) -> charts.Chart:
