@@ -123,15 +123,25 @@ def test_bodies_of_many_clients_do_not_take_more_memory_than_the_proxy_has_nor_a
         until(lambda: pod.ask("GET", "/v1/models")[0] == 200)
 
 
-def test_an_engine_that_is_not_there_is_503(base: dict[str, Any], tmp_path: Path) -> None:
+def test_an_engine_that_is_not_there_is_503_and_ends_the_connection(
+    base: dict[str, Any], tmp_path: Path
+) -> None:
     with running(tmp_path, base) as pod:
-        assert pod.ask("GET", "/health")[0] == 200
+        status, _, headers = pod.ask("GET", "/health")
+        assert (status, headers.get("connection")) == (200, None)
     # The engine above ended with its proxy; another proxy before its port finds nobody.
     log = (tmp_path / "log").open("wb")
     process = envoy(tmp_path, log)
     try:
         listening(pod.port, process, tmp_path)
-        assert pod.ask("GET", "/health")[0] == 503
+        kept = http.client.HTTPConnection("127.0.0.1", pod.port, timeout=20)
+        kept.request("POST", "/v1/chat/completions", b"{}")
+        answer = kept.getresponse()
+        assert (answer.status, answer.getheader("connection")) == (503, "close")
+        # Another pod behind the Service may have an engine.
+        sock = kept.sock
+        answer.read()
+        assert sock is None or sock.recv(1) == b""
     finally:
         process.kill()
         process.wait()

@@ -132,6 +132,19 @@ static_resources:
                     typed_config:
                       "@type": type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer
                       max_request_bytes: {{ int64 .Values.proxy.maxRequestBytes }}
+                  # The proxy outlives its engine, and so would a client's kept connection: all its requests would
+                  # fail here until the engine has loaded again, while the Service knows others that answer. So a 503
+                  # is the last answer of its connection.
+                  - name: envoy.filters.http.lua
+                    typed_config:
+                      "@type": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua
+                      default_source_code:
+                        inline_string: |
+                          function envoy_on_response(handle)
+                            if handle:headers():get(":status") == "503" then
+                              handle:streamInfo():drainConnectionUponCompletion()
+                            end
+                          end
                   - name: envoy.filters.http.router
                     typed_config:
                       "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router
